@@ -1,0 +1,126 @@
+"""What every artifact folder has: a ``manifest.json`` written last, and arrays that match it.
+
+A folder without its manifest is an unfinished attempt. Manifests hold no time stamps: equal
+inputs and seeds give equal bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import InvalidInput
+
+MANIFEST = "manifest.json"
+ArtifactKind = Literal["tracked_dataset", "avatar", "motion_model", "motion", "video", "scores"]
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class Column(NamedTuple):
+    """One row of an artifact's table of arrays."""
+
+    dtype: str
+    """NumPy type name."""
+    shape: tuple[int | str, ...]
+    """Sizes; a name such as "T" must be the same number wherever it stands."""
+    unit: str
+    meaning: str
+
+
+class Manifest(BaseModel):
+    """Base of all manifests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: ArtifactKind
+    """What this folder is."""
+    schema_version: int = 1
+    """Raised whenever the layout changes."""
+    files: dict[str, str] = {}
+    """SHA-256 of each file of the folder, by its path inside it."""
+
+
+M = TypeVar("M", bound=Manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Hash the folder's files and write its manifest, the last file of an artifact."""
+    files = {
+        path.relative_to(folder).as_posix(): _sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST and path.suffix != ".part"
+    }
+    text = manifest.model_copy(update={"files": files}).model_dump_json(indent=2)
+    part = folder / (MANIFEST + ".part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path, model: type[M]) -> M:
+    """Read and check ``folder``'s manifest.
+
+    Raises:
+        InvalidInput: ``not_an_artifact`` when it is absent, of another kind or malformed.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InvalidInput(
+            "not_an_artifact",
+            f"{folder} has no {MANIFEST}; it is not an artifact, or its stage did not finish",
+        )
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise InvalidInput(
+            "not_an_artifact", f"{path} is not a {model.__name__}: {error}"
+        ) from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]], table: Mapping[str, Column]) -> None:
+    """Check ``arrays`` against ``table`` and store them as npz."""
+    check_arrays(arrays, table, path.name)
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub mistakes names for flags
+
+
+def read_arrays(path: Path, table: Mapping[str, Column]) -> Arrays:
+    """Load an npz file and check it against ``table``; nothing is unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays: Arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError) as error:
+        raise InvalidInput("bad_arrays", f"{path} cannot be read: {error}") from error
+    check_arrays(arrays, table, path.name)
+    return arrays
+
+
+def check_arrays(
+    arrays: Mapping[str, NDArray[np.generic]], table: Mapping[str, Column], name: str
+) -> None:
+    """Raise ``bad_arrays`` unless names, types and symbolic shapes agree with ``table``."""
+    if set(arrays) != set(table):
+        raise InvalidInput(
+            "bad_arrays", f"{name} holds {sorted(arrays)}, expected {sorted(table)}"
+        )
+    sizes: dict[str, int] = {}
+    for key, column in table.items():
+        found = arrays[key]
+        expected = [
+            sizes.setdefault(size, actual) if isinstance(size, str) else size
+            for size, actual in zip(column.shape, found.shape, strict=False)
+        ]
+        if str(found.dtype) != column.dtype or len(found.shape) != len(column.shape) or list(found.shape) != expected:
+            raise InvalidInput(
+                "bad_arrays",
+                f"{name}: {key} is {found.dtype}{list(found.shape)}, "
+                f"expected {column.dtype}{list(column.shape)} with {sizes}",
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,56 @@
+"""Avatar: trained, drivable Gaussians of one subject."""
+
+from typing import Literal
+
+from shared.contracts.artifact import Manifest
+
+
+class AvatarManifest(Manifest):
+    """Folder contents.
+
+    gaussians.safetensors    parameters of the avatar method
+    head_model.npz           the fitted head model
+    tracking.npz             the training frames' motion (MOTION_TABLE), to loop head pose from
+    heldout_pose.npz         rotation and translation of the held-out frames after photometric
+                             refinement of these six numbers alone (absent without a hold-out)
+    plate.png                background plate at the capture's size
+    motion_model/            fitted motion model (artifact ``motion_model``; absent without sound)
+    curve.json               validation curve of the training
+    previews/*.png           pictures taken while training
+    """
+
+    kind: Literal["avatar"] = "avatar"
+    method: str
+    """Registry name of the avatar method."""
+    method_options: dict[str, int | float | str | bool]
+    """Structure of the method, enough to rebuild it before loading its parameters."""
+    head_model: str
+    """A motion must be in this head model's parameters."""
+    expression_names: list[str]
+    """A motion must have these expressions, in this order."""
+    fps: int
+    """Frame rate of the capture that it was trained on."""
+    rasterizer: str
+    """Registry name of the rasterizer used in training."""
+    n_gaussians: int
+    """How many Gaussians there are."""
+    capture_sha256: str
+    """Of the capture, which consent is bound to."""
+    capture_width: int
+    """Pixels."""
+    capture_height: int
+    """Pixels."""
+    crop_size: int
+    """Side of the square that the avatar renders."""
+    crop: tuple[float, float, float]
+    """Left, top, side of the reference crop in capture pixels."""
+    K: list[list[float]]
+    """Intrinsics of the reference crop."""
+    viewmat: list[list[float]]
+    """World to camera."""
+    preset: str
+    """draft, standard or high."""
+    n_steps: int
+    """Optimizer steps taken."""
+    seed: int
+    """Seed of everything random in the training."""

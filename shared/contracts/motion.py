@@ -1,0 +1,37 @@
+"""Motion: what a head does in each frame, in the head model's own parameters."""
+
+from typing import Literal
+
+from shared.contracts.artifact import Column, Manifest
+
+MOTION_TABLE = {
+    "expr": Column("float32", ("T", "E"), "1", "expression coefficients, named in the manifest"),
+    "rotation": Column("float32", ("T", 3), "rad", "global head rotation, axis-angle"),
+    "neck_pose": Column("float32", ("T", 3), "rad", "neck joint, axis-angle"),
+    "jaw_pose": Column("float32", ("T", 3), "rad", "jaw joint, axis-angle; x opens the mouth"),
+    "eyes_pose": Column("float32", ("T", 6), "rad", "left and right eyeball, axis-angle"),
+    "translation": Column("float32", ("T", 3), "m", "global head translation"),
+}
+"""Arrays of ``motion.npz``; a tracked dataset's and an avatar's pose tracks have the same."""
+
+PoseSource = Literal["capture", "fixed", "tracked"]
+
+
+class MotionManifest(Manifest):
+    """Folder: ``motion.npz`` (MOTION_TABLE), ``audio.wav`` (the speech, 16 kHz mono)."""
+
+    kind: Literal["motion"] = "motion"
+    fps: int
+    """Frames per second."""
+    n_frames: int
+    """Number of frames T."""
+    head_model: str
+    """Registry name of the head model whose parameters these are."""
+    expression_names: list[str]
+    """Names of the E expression coefficients."""
+    motion_model: str
+    """Registry name of the motion model that predicted it, or "tracked"."""
+    audio_encoder: str | None
+    """Registry name of the audio encoder used, if any."""
+    pose_source: PoseSource
+    """Where the head pose comes from."""

@@ -1,0 +1,95 @@
+"""Tracked dataset: a capture's frames with camera, head-model parameters, masks and sound.
+
+Folder:
+    frames/000000.jpg    square crop, S x S, RGB
+    mattes/000000.png    person matte, S x S, uint8 (255 = person)
+    regions/000000.png   face regions, S x S, uint8 labels (REGIONS)
+    plate.png            background without the person, at the capture's size, RGB
+    audio.wav            16 kHz mono, cut to the frames, offset corrected; absent without sound
+    tracking.npz         TRACKING_TABLE
+    head_model.npz       the head model fitted to the subject (shared.head_model)
+    quality.json         rejected frames with reasons, fit errors
+    tracking.mp4         mesh, pose axes, regions and matte drawn over the capture
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.artifact import Column, Manifest
+from shared.contracts.motion import MOTION_TABLE
+
+FPS = 25
+
+REGIONS = (
+    "background",
+    "hair",
+    "face",
+    "lips",
+    "teeth",
+    "mouth_inside",
+    "eyes",
+    "brows",
+    "nose",
+    "ears",
+    "neck",
+    "torso",
+)
+"""Label of a region = its place in this tuple."""
+
+TRACKING_TABLE = {
+    **MOTION_TABLE,
+    "shape": Column("float32", ("K",), "1", "the subject's neutral in the head model's basis"),
+    "landmarks": Column(
+        "float32", ("T", 478, 3), "px", "MediaPipe face mesh with irises, in crop pixels"
+    ),
+    "crops": Column(
+        "float32", ("T", 3), "px", "left, top and side of the crop in capture pixels"
+    ),
+    "Ks": Column("float32", ("T", 3, 3), "px", "camera intrinsics in crop pixels"),
+    "viewmat": Column("float32", (4, 4), "m", "world to camera, OpenCV axes; one for all frames"),
+    "is_valid": Column("bool", ("T",), "1", "False: frame rejected, see quality.json"),
+}
+
+
+class RejectedFrame(BaseModel):
+    """A frame that is not used, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: int
+    reason: str
+
+
+class TrackedDatasetManifest(Manifest):
+    """Manifest of a tracked dataset."""
+
+    kind: Literal["tracked_dataset"] = "tracked_dataset"
+    fps: int = FPS
+    """Frames per second after resampling."""
+    n_frames: int
+    """Frames T, training and held-out together."""
+    n_train: int
+    """The first ``n_train`` frames are for training; the rest is held out."""
+    capture_sha256: str
+    """Of the uploaded file, which consent is bound to."""
+    capture_width: int
+    """Pixels, upright."""
+    capture_height: int
+    """Pixels, upright."""
+    crop_size: int
+    """Side S of the stored frames, in pixels; even."""
+    head_model: str
+    """Registry name of the head model."""
+    expression_names: list[str]
+    """Names of the expression coefficients."""
+    tracker: str
+    """Registry name of the landmark tracker."""
+    has_audio: bool
+    """Whether ``audio.wav`` is there."""
+    audio_offset_ms: float | None
+    """Offset found between sound and picture, positive when sound is late; corrected."""
+    warnings: list[str]
+    """Codes such as ``no_audio``, each explained in quality.json."""
+    rejected: list[RejectedFrame]
+    """Frames not used, with reasons."""
