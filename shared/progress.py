@@ -6,7 +6,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Called with the share of the stage that is done, 0 to 1, and what is being done."""
 
-    def __call__(self, fraction: float, message: str) -> None: ...
+    def __call__(self, fraction: float, message: str) -> None:
+        """Report."""
 
 
 def silent(fraction: float, message: str) -> None:

@@ -21,7 +21,7 @@ class Rendered(NamedTuple):
 class Rasterizer(Protocol):
     """What a rasterizer module offers."""
 
-    def rasterize(
+    def rasterize(  # noqa: PLR0917 - the order of gsplat
         self,
         gaussians: Gaussians,
         viewmat: Tensor,  # [4, 4] world to camera, OpenCV axes

@@ -17,7 +17,7 @@ F32 = NDArray[np.float32]
 class MotionModel(Protocol):
     """What a motion model module offers."""
 
-    def fit(
+    def fit(  # noqa: PLR0917 - called with keywords
         self,
         audio: F32,  # [samples] 16 kHz mono, -1..1, of the training frames
         expr: F32,  # [T, E] tracked, training frames only

@@ -81,10 +81,12 @@ def read_manifest(folder: Path, model: type[M]) -> M:
         ) from error
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]], table: Mapping[str, Column]) -> None:
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[np.generic]], table: Mapping[str, Column]
+) -> None:
     """Check ``arrays`` against ``table`` and store them as npz."""
     check_arrays(arrays, table, path.name)
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub mistakes names for flags
+    np.savez(path, **arrays)
 
 
 def read_arrays(path: Path, table: Mapping[str, Column]) -> Arrays:
@@ -103,9 +105,7 @@ def check_arrays(
 ) -> None:
     """Raise ``bad_arrays`` unless names, types and symbolic shapes agree with ``table``."""
     if set(arrays) != set(table):
-        raise InvalidInput(
-            "bad_arrays", f"{name} holds {sorted(arrays)}, expected {sorted(table)}"
-        )
+        raise InvalidInput("bad_arrays", f"{name} holds {sorted(arrays)}, expected {sorted(table)}")
     sizes: dict[str, int] = {}
     for key, column in table.items():
         found = arrays[key]
@@ -113,7 +113,11 @@ def check_arrays(
             sizes.setdefault(size, actual) if isinstance(size, str) else size
             for size, actual in zip(column.shape, found.shape, strict=False)
         ]
-        if str(found.dtype) != column.dtype or len(found.shape) != len(column.shape) or list(found.shape) != expected:
+        if (
+            str(found.dtype) != column.dtype
+            or len(found.shape) != len(column.shape)
+            or list(found.shape) != expected
+        ):
             raise InvalidInput(
                 "bad_arrays",
                 f"{name}: {key} is {found.dtype}{list(found.shape)}, "

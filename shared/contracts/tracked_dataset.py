@@ -43,9 +43,7 @@ TRACKING_TABLE = {
     "landmarks": Column(
         "float32", ("T", 478, 3), "px", "MediaPipe face mesh with irises, in crop pixels"
     ),
-    "crops": Column(
-        "float32", ("T", 3), "px", "left, top and side of the crop in capture pixels"
-    ),
+    "crops": Column("float32", ("T", 3), "px", "left, top and side of the crop in capture pixels"),
     "Ks": Column("float32", ("T", 3, 3), "px", "camera intrinsics in crop pixels"),
     "viewmat": Column("float32", (4, 4), "m", "world to camera, OpenCV axes; one for all frames"),
     "is_valid": Column("bool", ("T",), "1", "False: frame rejected, see quality.json"),
