@@ -1,0 +1,49 @@
+# `make` alone lists what there is. Every target does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check e2e quality bench resolve format clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+OUT ?= demo_output
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and install everything into it
+$(READY): pyproject.toml constraints.txt .ci/setup
+	@.ci/setup .venv
+
+demo: $(READY) ## the whole flow on a capture it makes itself, into OUT (demo_output)
+	$(BIN)/talksplat demo --out $(OUT)
+
+test: $(READY) ## the fast tests
+	$(BIN)/pytest
+
+check: $(READY) ## lint, format, types, import rules, and whether the environment is whole
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_environment.py
+
+e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
+	$(BIN)/pytest tests/e2e
+
+quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
+	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
+	$(BIN)/pytest tests/quality
+
+bench: $(READY) ## time the rasterizer and the renderer on this machine
+	$(BIN)/talksplat bench
+
+resolve: $(READY) ## does [all,dev] resolve for Python 3.12 too? (downloads no torch)
+	$(BIN)/python .ci/resolve.py 3.12
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what make made here
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info $(OUT)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
