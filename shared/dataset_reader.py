@@ -1,0 +1,77 @@
+"""Reads a tracked dataset lazily: arrays at once, pictures one frame at a time."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.artifact import Arrays, read_arrays, read_manifest
+from shared.contracts.tracked_dataset import TRACKING_TABLE, TrackedDatasetManifest
+from shared.errors import InvalidInput
+from shared.media.audio import read_audio
+from shared.media.image import read_gray, read_rgb
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+
+
+class TrackedDataset(NamedTuple):
+    """An opened tracked dataset; it holds no pictures."""
+
+    folder: Path
+    manifest: TrackedDatasetManifest
+    tracking: Arrays
+    """Arrays of TRACKING_TABLE."""
+
+
+def open_dataset(folder: Path) -> TrackedDataset:
+    """Read and check the manifest and the tracking arrays.
+
+    Raises:
+        InvalidInput: ``not_an_artifact`` or ``bad_arrays``.
+    """
+    manifest = read_manifest(folder, TrackedDatasetManifest)
+    tracking = read_arrays(folder / "tracking.npz", TRACKING_TABLE)
+    n_tracked = len(tracking["is_valid"])
+    if n_tracked != manifest.n_frames:
+        raise InvalidInput(
+            "bad_arrays", f"tracking.npz has {n_tracked} frames, the manifest {manifest.n_frames}"
+        )
+    return TrackedDataset(folder, manifest, tracking)
+
+
+def read_frame(dataset: TrackedDataset, frame: int) -> U8:
+    """RGB crop of one frame. [S, S, 3]"""
+    return read_rgb(dataset.folder / "frames" / f"{frame:06d}.jpg")
+
+
+def read_matte(dataset: TrackedDataset, frame: int) -> U8:
+    """Person matte of one frame, 255 = person. [S, S]"""
+    return read_gray(dataset.folder / "mattes" / f"{frame:06d}.png")
+
+
+def read_regions(dataset: TrackedDataset, frame: int) -> U8:
+    """Region labels of one frame, see ``tracked_dataset.REGIONS``. [S, S]"""
+    return read_gray(dataset.folder / "regions" / f"{frame:06d}.png")
+
+
+def read_plate(dataset: TrackedDataset) -> U8:
+    """RGB background without the person, at the capture's size. [H, W, 3]"""
+    return read_rgb(dataset.folder / "plate.png")
+
+
+def read_dataset_audio(dataset: TrackedDataset) -> F32 | None:
+    """Sound on the frames' clock at 16 kHz, None without sound.
+
+    Frame i begins at sample ``640 i``.
+    """
+    if not dataset.manifest.has_audio:
+        return None
+    return read_audio(dataset.folder / "audio.wav")
+
+
+def valid_frames(dataset: TrackedDataset, start: int, end: int) -> list[int]:
+    """Numbers of the frames from ``start`` to before ``end`` that were not rejected."""
+    is_valid = dataset.tracking["is_valid"]
+    return [frame for frame in range(start, end) if is_valid[frame]]

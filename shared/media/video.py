@@ -1,0 +1,318 @@
+"""Reads any video that FFmpeg decodes as upright RGB frames on a regular clock.
+
+The clock starts at the first decodable frame; sound is cut to the same clock (shared.media.audio).
+Uploads are hostile: the file is opened through a Python stream with every FFmpeg protocol closed,
+so that a playlist cannot reach another file or host, and size, duration, resolution and number of
+streams are limited.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from shared.errors import InvalidInput
+
+U8 = NDArray[np.uint8]
+
+_PICTURE_FORMATS = ("image2", "_pipe", "ico", "ffmetadata")
+_MAX_FPS = 240
+_SHORT_S = 30.0
+_MAX_DECODED_PER_SAMPLE = 60
+
+
+class MediaLimits(NamedTuple):
+    """What is read at most."""
+
+    max_bytes: int = 2 * 2**30
+    max_seconds: float = 1200.0
+    max_side_px: int = 4096
+    max_streams: int = 16
+
+
+DEFAULT_LIMITS = MediaLimits()
+
+
+class VideoInfo(NamedTuple):
+    """What a look at the header and the first frame tells."""
+
+    width: int
+    """Pixels, upright, square."""
+    height: int
+    start_s: float
+    """Time of the first decodable frame on the container's clock: zero of our clock."""
+    duration_s: float
+    """From the first frame on, as announced; 0 when unknown."""
+    has_audio: bool
+
+
+class TimedFrame(NamedTuple):
+    """A frame of the regular clock."""
+
+    source_s: float
+    """Time of the decoded frame that stands here; apart from the clock where frames are missing."""
+    image: U8  # [H, W, 3]
+
+
+def probe_video(path: Path, limits: MediaLimits = DEFAULT_LIMITS) -> VideoInfo:
+    """Look at the header and decode one frame.
+
+    Raises:
+        InvalidInput: ``unreadable_media``, ``still_image``, ``too_large``, ``too_long``,
+            ``resolution_too_high`` or ``too_many_streams``.
+    """
+    with open_media(path, limits) as container:
+        stream = _video_stream(container, path)
+        first = next(_decode(container, stream, limits), None)
+        if first is None:
+            raise InvalidInput("unreadable_media", f"no frame of {path.name} can be decoded")
+        height, width = _upright(first, _square_size(first, stream)).shape[:2]
+        start = _time(first, 0.0)
+        end = _announced_end(container, stream)
+        return VideoInfo(
+            width=width,
+            height=height,
+            start_s=start,
+            duration_s=max(end - start, 0.0),
+            has_audio=bool(container.streams.audio),
+        )
+
+
+def read_frames(path: Path, fps: float = 25, limits: MediaLimits = DEFAULT_LIMITS) -> Iterator[U8]:
+    """Yield RGB frames [H, W, 3] at exactly ``fps``; see ``read_timed_frames``."""
+    for frame in read_timed_frames(path, fps, limits):
+        yield frame.image
+
+
+def read_timed_frames(
+    path: Path, fps: float = 25, limits: MediaLimits = DEFAULT_LIMITS
+) -> Iterator[TimedFrame]:
+    """Yield upright RGB frames at exactly ``fps``, each the decoded frame nearest in time.
+
+    Frame i stands for the time i / fps after the first decodable frame, whatever the stream's
+    own rate or variability. Damaged packets are skipped.
+
+    Raises:
+        InvalidInput: as ``probe_video``.
+    """
+    with open_media(path, limits) as container:
+        stream = _video_stream(container, path)
+        frames = _decode(container, stream, limits)
+        first = next(frames, None)
+        if first is None:
+            raise InvalidInput("unreadable_media", f"no frame of {path.name} can be decoded")
+        size = _square_size(first, stream)
+        start = _time(first, 0.0)
+        timed = _timed(chain([first], frames), start, float(stream.average_rate or fps), limits)
+        end = _announced_end(container, stream) - start
+        for time, frame in _resample(timed, fps, end):
+            yield TimedFrame(time, _upright(frame, size))
+
+
+def sample_frames(
+    path: Path, n_samples: int, limits: MediaLimits = DEFAULT_LIMITS
+) -> Iterator[TimedFrame]:
+    """Yield up to ``n_samples`` frames spread over the video, for a first look.
+
+    A long video is not decoded in full: from the key frame before each wanted time, at most
+    ``_MAX_DECODED_PER_SAMPLE`` frames are. ``source_s`` counts from the first frame.
+    """
+    info = probe_video(path, limits)
+    if info.duration_s < _SHORT_S:
+        fps = n_samples / info.duration_s if info.duration_s else 1.0
+        yield from islice(read_timed_frames(path, fps, limits), n_samples)
+        return
+    last_s = -1.0
+    with open_media(path, limits) as container:
+        stream = _video_stream(container, path)
+        for index in range(n_samples):
+            wanted = info.start_s + info.duration_s * index / n_samples
+            try:
+                container.seek(int(wanted * 1_000_000), backward=True)
+            except av.FFmpegError:
+                return  # What cannot seek is looked at in full later.
+            frame = _first_from(_decode(container, stream, limits), wanted)
+            if frame is None:
+                return
+            time = _time(frame, wanted) - info.start_s
+            if time > last_s:
+                last_s = time
+                yield TimedFrame(time, _upright(frame, _square_size(frame, stream)))
+
+
+@contextmanager
+def open_media(path: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Iterator[InputContainer]:
+    """Open a media file with no way out of it, and check it against ``limits``.
+
+    Raises:
+        InvalidInput: ``unreadable_media``, ``too_large``, ``too_long`` or ``too_many_streams``.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        raise InvalidInput("unreadable_media", f"{path} is not a file or is empty")
+    if size > limits.max_bytes:
+        raise InvalidInput(
+            "too_large", f"{path.name} has {size} bytes; at most {limits.max_bytes} are read"
+        )
+    with path.open("rb") as stream:
+        try:
+            container = av.open(stream, mode="r", options={"protocol_whitelist": "data"})
+        except (av.FFmpegError, ValueError) as error:
+            raise InvalidInput(
+                "unreadable_media",
+                f"{path.name} is not a video or sound file that can be read ({_reason(error)}); "
+                "export it again, for example as mp4",
+            ) from error
+        with container:
+            _check_limits(container, path, limits)
+            yield container
+
+
+def _check_limits(container: InputContainer, path: Path, limits: MediaLimits) -> None:
+    if len(container.streams) > limits.max_streams:
+        raise InvalidInput(
+            "too_many_streams",
+            f"{path.name} has {len(container.streams)} streams; at most {limits.max_streams}",
+        )
+    seconds = (container.duration or 0) / 1_000_000
+    if seconds > limits.max_seconds:
+        raise _too_long(f"{path.name} lasts {seconds:.0f} s", limits)
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    if any(name in container.format.name for name in _PICTURE_FORMATS):
+        raise InvalidInput(
+            "still_image",
+            f"{path.name} is a still picture; a video of the person speaking is needed",
+        )
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        raise InvalidInput("unreadable_media", f"{path.name} has no video that can be decoded")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, limits: MediaLimits
+) -> Iterator[VideoFrame]:
+    """Yield decoded frames in order; damaged packets are skipped, limits held."""
+    n_decoded = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, ValueError):
+            return  # The container is damaged from here on.
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            n_decoded += 1
+            if max(frame.width, frame.height) > limits.max_side_px:
+                raise InvalidInput(
+                    "resolution_too_high",
+                    f"frames of {frame.width}x{frame.height} pixels; "
+                    f"at most {limits.max_side_px} on a side are read",
+                )
+            if n_decoded > limits.max_seconds * _MAX_FPS:
+                raise _too_long(f"more than {n_decoded - 1} frames", limits)
+            yield frame
+
+
+def _timed(
+    frames: Iterator[VideoFrame], start_s: float, rate: float, limits: MediaLimits
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield frames with their time since ``start_s``, strictly rising."""
+    last = -1.0 / rate
+    for frame in frames:
+        time = _time(frame, start_s + last + 1.0 / rate) - start_s
+        if time > limits.max_seconds:
+            raise _too_long(f"a frame at {time:.0f} s", limits)
+        if time > last:
+            last = time
+            yield time, frame
+
+
+def _resample(
+    frames: Iterator[tuple[float, VideoFrame]], fps: float, announced_end: float
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Choose for each tick the frame nearest in time."""
+    time, frame = next(frames)
+    tick = 0
+    gaps: list[float] = []
+    for next_time, next_frame in frames:
+        gaps.append(next_time - time)
+        while tick / fps <= (time + next_time) / 2:
+            yield time, frame
+            tick += 1
+        time, frame = next_time, next_frame
+    # A tick exists when at least half of its period is covered.
+    n_ticks = int(_end_of_last(time, gaps or [1.0 / fps], announced_end) * fps + 0.5)
+    for _ in range(tick, n_ticks):
+        yield time, frame
+
+
+def _end_of_last(last_s: float, gaps: list[float], announced_end: float) -> float:
+    """When the last frame ends: its usual period, or as announced within the longest gap seen.
+
+    A container with a variable rate does not store how long its last frame stands.
+    """
+    return max(last_s + float(np.median(gaps)), min(announced_end, last_s + max(gaps)))
+
+
+def _announced_end(container: InputContainer, stream: VideoStream) -> float:
+    """End of the file on the container's clock as its header has it, in seconds."""
+    if container.duration:
+        return ((container.start_time or 0) + container.duration) / 1_000_000
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    return 0.0
+
+
+def _first_from(frames: Iterator[VideoFrame], wanted_s: float) -> VideoFrame | None:
+    last = None
+    for frame in islice(frames, _MAX_DECODED_PER_SAMPLE):
+        last = frame
+        if _time(frame, wanted_s) >= wanted_s - 1e-3:
+            break
+    return last
+
+
+def _time(frame: VideoFrame, otherwise: float) -> float:
+    return otherwise if frame.pts is None else float(frame.time)
+
+
+def _square_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height as stored, made square-pixelled."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if 0.99 < aspect < 1.01 or not 0.2 < aspect < 5:  # noqa: PLR2004  # rounding; nonsense
+        return frame.width, frame.height
+    return max(2, round(frame.width * aspect / 2) * 2), frame.height
+
+
+def _upright(frame: VideoFrame, size: tuple[int, int]) -> U8:
+    """Convert to RGB of ``size`` (before turning; frames may change size midway) and turn."""
+    image = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
+
+
+def _too_long(found: str, limits: MediaLimits) -> InvalidInput:
+    return InvalidInput(
+        "too_long", f"{found}; at most {limits.max_seconds:.0f} s are read, cut the file"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's own words without the path."""
+    return str(getattr(error, "strerror", None) or error)
