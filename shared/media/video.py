@@ -16,6 +16,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -25,6 +26,8 @@ U8 = NDArray[np.uint8]
 
 _PICTURE_FORMATS = ("image2", "_pipe", "ico", "ffmetadata")
 _MAX_FPS = 240
+# FFmpeg's default conversion to RGB is biased by about one level; this is exact to rounding.
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _SHORT_S = 30.0
 _MAX_DECODED_PER_SAMPLE = 60
 
@@ -303,7 +306,7 @@ def _square_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 def _upright(frame: VideoFrame, size: tuple[int, int]) -> U8:
     """Convert to RGB of ``size`` (before turning; frames may change size midway) and turn."""
-    image = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    image = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation=_EXACT)
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
 
 

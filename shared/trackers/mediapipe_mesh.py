@@ -3,8 +3,6 @@
 Runs on the CPU at about 170 frames per second and gives equal results for equal frames.
 """
 
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +11,7 @@ import mediapipe as mp
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.native_output import quiet_stderr
 from shared.tracker import FaceBox
 
 U8 = NDArray[np.uint8]
@@ -98,25 +97,6 @@ def _started(new: Callable[[], Any]) -> Iterator[Graph]:
         yield process
     finally:
         graph.close()
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Swallow what MediaPipe's native code writes while a graph starts.
-
-    It writes start-up notes to file descriptor 2 whatever the log settings are; what fails is
-    raised as an exception all the same.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(sink)
-        os.close(kept)
 
 
 def _landmarks(mesh: Graph, frame: U8) -> F32 | None:
