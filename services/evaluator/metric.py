@@ -1,0 +1,111 @@
+"""The metric contract: what is known of a video, and the figures made of it.
+
+One module per metric in ``metrics/``; the file name is the registry name. A picture metric sees
+frames in small batches, so that a long video is never held; a track metric sees what was gathered
+over the whole video. What cannot be computed is said to be so, never replaced.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.contracts.scores import Score
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+MetricKind = Literal["picture", "track"]
+
+STANDARD_HEIGHT = 512
+"""Distances are given as if the image were this high, in pixels."""
+
+
+class FaceTrack(NamedTuple):
+    """A face's landmarks over a video."""
+
+    landmarks: F32  # [T, 478, 3] px of the video, NaN where no face was found
+    height: int
+    """Of the video, in pixels."""
+
+
+class Evidence(NamedTuple):
+    """What a track metric may look at; None is what this run does not have."""
+
+    fps: int
+    video: FaceTrack
+    reference: FaceTrack | None
+    """The capture's frames that the video is compared with."""
+    training: FaceTrack | None
+    """The capture's training frames."""
+    audio: F32 | None
+    """The video's own sound, 16 kHz mono, on its clock. [samples]"""
+    render_seconds: float | None
+    """How long all frames took from pose to encoded file, as the renderer recorded it."""
+
+
+class PictureMetric(Protocol):
+    """What a metric on pairs of frames offers; ``KIND`` is "picture"."""
+
+    KIND: MetricKind
+    UNIT: str
+    HIGHER_IS_BETTER: bool | None
+    compare: Callable[[Tensor, Tensor], Tensor]
+    """Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure per frame, [B]"""
+
+
+class TrackMetric(Protocol):
+    """What a metric on a whole video offers; ``KIND`` is "track"."""
+
+    KIND: MetricKind
+    UNIT: str
+    HIGHER_IS_BETTER: bool | None
+    score: Callable[[Evidence], Score]
+
+
+class Measure(NamedTuple):
+    """Unit and direction of a figure."""
+
+    unit: str
+    higher_is_better: bool | None
+
+
+def mean_score(
+    values: F64, measure: Measure, *, baselines: dict[str, float], details: dict[str, float]
+) -> Score:
+    """Mean over frames and the worst frame. [T], NaN where a frame has no value"""
+    found = values[np.isfinite(values)]
+    if not found.size:
+        return unavailable(measure, "no frame could be compared")
+    worst = found.min() if measure.higher_is_better else found.max()
+    return Score(
+        value=float(found.mean()),
+        unit=measure.unit,
+        higher_is_better=measure.higher_is_better,
+        worst=float(worst),
+        baselines=baselines,
+        details=details,
+    )
+
+
+def unavailable(measure: Measure, reason: str) -> Score:
+    """A score without a value."""
+    return Score(
+        value=None,
+        unit=measure.unit,
+        higher_is_better=measure.higher_is_better,
+        unavailable=reason,
+    )
+
+
+def paired(a: FaceTrack, b: FaceTrack) -> tuple[F32, F32]:
+    """Landmarks of the frames that both have, at ``STANDARD_HEIGHT``. -> [T, 478, 3] twice"""
+    n_frames = min(len(a.landmarks), len(b.landmarks))
+    return at_standard_height(a)[:n_frames], at_standard_height(b)[:n_frames]
+
+
+def at_standard_height(track: FaceTrack) -> F32:
+    """Landmarks in pixels of an image ``STANDARD_HEIGHT`` high. [T, 478, 3]"""
+    return track.landmarks * np.float32(STANDARD_HEIGHT / track.height)

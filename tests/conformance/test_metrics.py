@@ -1,0 +1,120 @@
+"""Every metric keeps the contract in ``services/evaluator/metric.py``."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from services.evaluator.metric import Evidence, FaceTrack
+from shared.contracts.scores import Score
+from shared.plugins import load_plugin, plugin_names
+
+PACKAGE = "services.evaluator.metrics"
+NAMES = plugin_names(PACKAGE)
+KIND_OF = {name: load_plugin(PACKAGE, name).KIND for name in NAMES}
+PICTURE = [name for name in NAMES if KIND_OF[name] == "picture"]
+TRACK = [name for name in NAMES if KIND_OF[name] == "track"]
+
+
+@pytest.fixture(params=NAMES)
+def metric(request: pytest.FixtureRequest) -> ModuleType:
+    """Each metric in turn."""
+    return load_plugin(PACKAGE, request.param)
+
+
+def talking_face(n_frames: int, seed: int) -> FaceTrack:
+    """A random face, still but for its mouth, which opens and closes at random."""
+    rng = np.random.default_rng(seed)
+    rest = rng.uniform(100, 400, (478, 3))
+    landmarks = np.repeat(rest[None], n_frames, 0) + rng.normal(0, 0.1, (n_frames, 478, 3))
+    landmarks[:, 14, 1] += 10 * np.abs(rng.normal(size=n_frames))
+    return FaceTrack(landmarks.astype(np.float32), 512)
+
+
+def test_all_promised_metrics_are_there() -> None:
+    """The seven metrics of the report exist."""
+    promised = {"psnr", "ssim", "lmd", "opening_corr", "jitter", "av_offset", "fps"}
+
+    assert promised <= set(NAMES)
+
+
+def test_metric_states_unit_and_direction(metric: ModuleType) -> None:
+    """Kind, unit and direction are constants of the module."""
+    assert metric.KIND in {"picture", "track"}
+    assert metric.UNIT
+    assert metric.HIGHER_IS_BETTER in {True, False, None}
+
+
+@pytest.mark.parametrize("name", PICTURE)
+def test_picture_metric_gives_one_finite_figure_per_frame(name: str) -> None:
+    """A batch of B pairs gives B finite figures, in order, the equal pair best."""
+    metric = load_plugin(PACKAGE, name)
+    target = torch.rand(3, 24, 32, 3, generator=torch.Generator().manual_seed(0))
+    preds = target.clone()
+    preds[1] = (preds[1] + 0.1).clamp(max=1)
+    preds[2] = 1 - preds[2]
+
+    values = metric.compare(preds, target)
+
+    assert (3,) == tuple(values.shape)
+    assert torch.isfinite(values).all()
+    ordered = values if metric.HIGHER_IS_BETTER else -values
+    assert ordered[0] > ordered[1] > ordered[2]
+
+
+@pytest.mark.parametrize("name", PICTURE)
+def test_picture_metric_does_not_depend_on_the_batch(name: str) -> None:
+    """Frames one at a time give the figures of the batch."""
+    metric = load_plugin(PACKAGE, name)
+    generator = torch.Generator().manual_seed(1)
+    preds, target = torch.rand(2, 3, 24, 32, 3, generator=generator)
+
+    single = [metric.compare(preds[i : i + 1], target[i : i + 1]) for i in range(3)]
+
+    torch.testing.assert_close(metric.compare(preds, target), torch.cat(single))
+
+
+@pytest.mark.parametrize("name", TRACK)
+def test_track_metric_scores_full_evidence(name: str) -> None:
+    """With everything there, the score has a value or says why not, in the module's unit."""
+    metric = load_plugin(PACKAGE, name)
+    face = talking_face(80, seed=0)
+    audio = np.random.default_rng(2).normal(0, 0.1, 80 * 640).astype(np.float32)
+
+    score = metric.score(Evidence(25, face, face, talking_face(50, seed=0), audio, 1.0))
+
+    assert isinstance(score, Score)
+    assert (score.value is None) == (score.unavailable is not None)
+    assert metric.UNIT == score.unit
+    assert metric.HIGHER_IS_BETTER is score.higher_is_better
+
+
+@pytest.mark.parametrize("name", TRACK)
+@pytest.mark.parametrize("n_frames", [1, 3, 80])
+def test_track_metric_without_anything_says_why(name: str, n_frames: int) -> None:
+    """No face, no reference, no sound: no figure is made up and nothing breaks."""
+    metric = load_plugin(PACKAGE, name)
+    nobody = FaceTrack(np.full((n_frames, 478, 3), np.nan, np.float32), 512)
+
+    score = metric.score(Evidence(25, nobody, None, None, None, None))
+
+    assert score.value is None
+    assert score.unavailable
+
+
+@pytest.mark.parametrize("name", TRACK)
+def test_track_metric_survives_faces_missing_now_and_then(name: str) -> None:
+    """Frames without a face are left out; the rest still counts."""
+    metric = load_plugin(PACKAGE, name)
+    face = talking_face(80, seed=0)
+    landmarks = face.landmarks.copy()
+    landmarks[[0, 20, 21, 79]] = np.nan
+    audio = np.random.default_rng(2).normal(0, 0.1, 80 * 640).astype(np.float32)
+
+    score = metric.score(
+        Evidence(25, FaceTrack(landmarks, 512), face, FaceTrack(landmarks, 512), audio, 1.0)
+    )
+
+    assert (score.value is None) == (score.unavailable is not None)
+    assert score.value is None or np.isfinite(score.value)
