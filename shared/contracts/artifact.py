@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.errors import InvalidInput
 
 MANIFEST = "manifest.json"
+TIMING = "timing.json"
+"""How long a stage took; not hashed, so that equal inputs still give equal manifests."""
 ArtifactKind = Literal["tracked_dataset", "avatar", "motion_model", "motion", "video", "scores"]
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -53,7 +55,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     files = {
         path.relative_to(folder).as_posix(): _sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / MANIFEST and path.suffix != ".part"
+        if path.is_file()
+        and path not in {folder / MANIFEST, folder / TIMING}
+        and path.suffix != ".part"
     }
     text = manifest.model_copy(update={"files": files}).model_dump_json(indent=2)
     part = folder / (MANIFEST + ".part")
