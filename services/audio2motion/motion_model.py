@@ -4,7 +4,7 @@ One module per model in ``motion_models/``; the file name is the registry name.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +14,33 @@ from shared.progress import Progress
 F32 = NDArray[np.float32]
 
 
+class SpokenCapture(NamedTuple):
+    """A subject speaking: the training frames of one tracked dataset."""
+
+    audio: F32
+    """16 kHz mono, -1 to 1, of these frames alone. [samples]"""
+    coefficients: F32
+    """Tracked expression, then jaw pose. [T, E + 3]"""
+    is_valid: NDArray[np.bool_]
+    """False: the tracker rejected this frame. [T]"""
+    lip_effect: F32
+    """Metres that each of the 40 lip landmarks moves per unit of a coefficient. [E + 3, 40, 3]"""
+    fps: int
+
+
 class MotionModel(Protocol):
     """What a motion model module offers."""
 
-    def fit(  # noqa: PLR0917 - called with keywords
-        self,
-        audio: F32,  # [samples] 16 kHz mono, -1..1, of the training frames
-        expr: F32,  # [T, E] tracked, training frames only
-        jaw_pose: F32,  # [T, 3]
-        expression_names: list[str],
-        fps: int,
-        seed: int,
-        out: Path,
-        progress: Progress,
-    ) -> None:
+    AUDIO_ENCODER: str
+    """Registry name of the audio encoder it listens through."""
+
+    def fit(self, shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> None:
         """Fit to one capture and write the model's files into ``out``."""
         ...
 
-    def predict(self, model: Path, audio: F32, fps: int, n_frames: int) -> tuple[F32, F32]:
-        """Expression [T, E] and jaw pose [T, 3] for a speech of ``n_frames`` frames."""
+    def predict(self, model: Path, audio: F32, *, fps: int, n_frames: int) -> F32:
+        """Expression, then jaw pose, for ``n_frames`` frames of a speech.
+
+        Coefficients that speech does not move are the capture's mean. [n_frames, E + 3]
+        """
         ...

@@ -1,0 +1,262 @@
+"""Speech to motion: what a head does while it says something."""
+
+import zlib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.audio2motion.fit import load_motion_model
+from services.audio2motion.idle import Clock, idle_tracks
+from services.audio2motion.mouth import limit_mouth, read_mouth
+from services.audio2motion.smoothing import smooth
+from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
+from services.audio2motion.voice_activity import voice_activity
+from shared.contracts.artifact import (
+    Column,
+    read_arrays,
+    read_manifest,
+    write_arrays,
+    write_manifest,
+)
+from shared.contracts.avatar import AvatarManifest
+from shared.contracts.motion import MOTION_TABLE, MotionManifest
+from shared.contracts.motion_model import MotionModelManifest
+from shared.dataset_reader import TrackedDataset, open_dataset, read_dataset_audio
+from shared.errors import InvalidInput
+from shared.media.audio import SAMPLE_RATE, read_audio, write_wav
+from shared.progress import Progress
+
+F32 = NDArray[np.float32]
+
+_MOUTH_BLUR_S = 0.02
+_MIN_SPEECH_S = 0.1
+_HELDOUT_POSE_TABLE = {
+    "rotation": Column("float32", ("H", 3), "rad", "head rotation of the held-out frames"),
+    "translation": Column("float32", ("H", 3), "m", "head translation of the held-out frames"),
+}
+
+
+class AnimateOptions(BaseModel):
+    """Choices of ``animate_avatar``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    pose_source: Literal["capture", "fixed"] = "capture"
+    """Head pose looped from the capture, or held still."""
+    motion_model: Path | None = None
+    """Folder of another motion model; the avatar's own by default."""
+    fps: int | None = Field(default=None, ge=1, le=120)
+    """Frames per second; the capture's by default."""
+    articulation: float = Field(default=1.0, ge=0.0, le=3.0)
+    """Gain on the mouth's motion around its mean; the subject's limits still hold."""
+    seed: int = 0
+    """Decides when the eyes blink and where the loop of the head pose begins."""
+
+
+class SpokenMouth(NamedTuple):
+    """Predicted coefficients, and which of them are the mouth's."""
+
+    coefficients: F32  # [T, E + 3]
+    is_mouth: NDArray[np.bool_]  # [E + 3]
+
+
+def animate_avatar(
+    avatar: Path, speech: Path, options: AnimateOptions, out: Path, progress: Progress
+) -> MotionManifest:
+    """Predict the motion of ``avatar`` saying ``speech``: any file with sound FFmpeg reads.
+
+    Raises:
+        InvalidInput: ``no_motion_model`` neither the avatar nor the options have one;
+            ``motion_incompatible`` it belongs to another head model; ``speech_too_short``;
+            ``no_audio`` and others of ``read_audio``.
+    """
+    about = read_manifest(avatar, AvatarManifest)
+    folder = options.motion_model or avatar / "motion_model"
+    model = _read_model(folder, about)
+    progress(0.05, "listening")
+    audio = read_audio(speech)
+    if audio.size < _MIN_SPEECH_S * SAMPLE_RATE:
+        raise InvalidInput(
+            "speech_too_short",
+            f"{speech.name} has {audio.size / SAMPLE_RATE:.2f} s of sound, "
+            f"at least {_MIN_SPEECH_S} s are needed",
+        )
+    fps = options.fps or about.fps
+    clock = Clock(about.fps, fps, max(1, round(audio.size / SAMPLE_RATE * fps)))
+    progress(0.1, "predicting the mouth")
+    mouth = predict_mouth(folder, audio, clock, articulation=options.articulation)
+    progress(0.8, "adding head pose, brows and blinks")
+    tracks = idle_tracks(
+        _shown_tracks(avatar),
+        about.expression_names,
+        clock,
+        pose_source=options.pose_source,
+        generator=_generator("animate", options.seed),
+    )
+    manifest = MotionManifest(
+        fps=fps,
+        n_frames=clock.n_frames,
+        head_model=about.head_model,
+        expression_names=about.expression_names,
+        motion_model=model.motion_model,
+        audio_encoder=model.audio_encoder,
+        pose_source=options.pose_source,
+    )
+    _write_motion(out, _with_mouth(tracks, mouth), audio, manifest)
+    progress(1.0, "motion predicted")
+    return manifest
+
+
+def animate_heldout(
+    avatar: Path,
+    dataset: Path,
+    is_selfdriven: bool,  # noqa: FBT001 - named in every call
+    out: Path,
+    progress: Progress,
+    *,
+    is_refined: bool = True,
+) -> MotionManifest:
+    """Motion of the dataset's held-out frames, to be compared with the capture.
+
+    Args:
+        avatar: Trained on the dataset's other frames.
+        dataset: With a split.
+        is_selfdriven: True takes everything that was tracked; False (``spoken``) takes the head
+            pose alone and predicts the rest from the sound.
+        out: The motion artifact.
+        progress: Reports the share done.
+        is_refined: Whether to take the trainer's photometrically refined head pose, if present.
+
+    Raises:
+        InvalidInput: ``no_heldout`` nothing was held out; when spoken, ``no_audio``,
+            ``no_motion_model`` and ``motion_incompatible``.
+    """
+    about = read_manifest(avatar, AvatarManifest)
+    tracked = open_dataset(dataset)
+    manifest = tracked.manifest
+    held = slice(manifest.n_train, manifest.n_frames)
+    if manifest.n_train >= manifest.n_frames:
+        raise InvalidInput(
+            "no_heldout", f"{dataset} holds nothing out; preprocess the capture with --holdout"
+        )
+    audio = read_dataset_audio(tracked)
+    tracks = frames_of(motion_tracks(tracked.tracking), held)
+    pose = _heldout_pose(avatar, tracks, is_refined=is_refined)
+    model = None
+    if not is_selfdriven:
+        model = _read_model(avatar / "motion_model", about)
+        progress(0.1, "predicting the mouth")
+        tracks = _predict_heldout(avatar, tracked, audio, about)
+    motion = MotionManifest(
+        fps=manifest.fps,
+        n_frames=manifest.n_frames - manifest.n_train,
+        head_model=manifest.head_model,
+        expression_names=manifest.expression_names,
+        motion_model=model.motion_model if model else "tracked",
+        audio_encoder=model.audio_encoder if model else None,
+        pose_source="tracked",
+    )
+    start = round(manifest.n_train / manifest.fps * SAMPLE_RATE)
+    _write_motion(out, tracks | pose, None if audio is None else audio[start:], motion)
+    progress(1.0, "motion of the held-out frames written")
+    return motion
+
+
+def predict_mouth(
+    folder: Path, audio: F32, clock: Clock, *, articulation: float = 1.0
+) -> SpokenMouth:
+    """What the motion model hears, closed in silence and kept within the subject's limits."""
+    model = read_manifest(folder, MotionModelManifest)
+    mouth = read_mouth(folder)
+    module = load_motion_model(model.motion_model)
+    predicted = module.predict(folder, audio, fps=clock.fps, n_frames=clock.n_frames)
+    predicted = smooth(predicted, clock.fps, _MOUTH_BLUR_S)
+    moving = mouth.mean + articulation * (predicted - mouth.mean)
+    speaking = voice_activity(audio, clock.fps, clock.n_frames)[:, None]
+    closing = mouth.closed + speaking * (moving - mouth.closed)
+    return SpokenMouth(limit_mouth(mouth, closing), mouth.is_mouth)
+
+
+def _predict_heldout(
+    avatar: Path, tracked: TrackedDataset, audio: F32 | None, about: AvatarManifest
+) -> Tracks:
+    """Tracks of the held-out frames from sound and training frames alone."""
+    if audio is None:
+        raise InvalidInput(
+            "no_audio", f"{tracked.folder} has no sound to speak its held-out frames from"
+        )
+    manifest = tracked.manifest
+    clock = Clock(about.fps, manifest.fps, manifest.n_frames)
+    spoken = predict_mouth(avatar / "motion_model", audio, clock)
+    held = slice(manifest.n_train, manifest.n_frames)
+    mouth = spoken._replace(coefficients=spoken.coefficients[held])
+    tracks = idle_tracks(
+        _shown_tracks(avatar),
+        about.expression_names,
+        clock._replace(n_frames=manifest.n_frames - manifest.n_train),
+        pose_source="fixed",
+        generator=_generator("heldout", 0),
+    )
+    return _with_mouth(tracks, mouth)
+
+
+def _read_model(folder: Path, about: AvatarManifest) -> MotionModelManifest:
+    if not folder.is_dir():
+        raise InvalidInput(
+            "no_motion_model",
+            f"there is no motion model in {folder}; the avatar's capture had no sound. "
+            "Name the motion model of another capture (--motion-model), "
+            "or capture the person speaking",
+        )
+    model = read_manifest(folder, MotionModelManifest)
+    if (model.head_model, model.expression_names) != (about.head_model, about.expression_names):
+        raise InvalidInput(
+            "motion_incompatible",
+            f"the motion model drives {len(model.expression_names)} expressions of "
+            f"{model.head_model}, the avatar has {len(about.expression_names)} of "
+            f"{about.head_model}; fit a motion model for this head model",
+        )
+    return model
+
+
+def _heldout_pose(avatar: Path, tracks: Tracks, *, is_refined: bool) -> Tracks:
+    """Rotation and translation: six numbers per held-out frame, all that may be taken."""
+    path = avatar / "heldout_pose.npz"
+    if not is_refined or not path.is_file():
+        return {name: tracks[name] for name in _HELDOUT_POSE_TABLE}
+    pose = read_arrays(path, _HELDOUT_POSE_TABLE)
+    n_frames = len(tracks["rotation"])
+    if len(pose["rotation"]) != n_frames:
+        raise InvalidInput(
+            "motion_incompatible",
+            f"{path} has {len(pose['rotation'])} frames, the dataset holds out {n_frames}; "
+            "train the avatar on this dataset",
+        )
+    return {name: track.astype(np.float32) for name, track in pose.items()}
+
+
+def _shown_tracks(avatar: Path) -> Tracks:
+    return motion_tracks(read_arrays(avatar / "tracking.npz", MOTION_TABLE))
+
+
+def _with_mouth(tracks: Tracks, mouth: SpokenMouth) -> Tracks:
+    """Let the mouth's coefficients replace the idle ones."""
+    expr = np.where(mouth.is_mouth[:-3], mouth.coefficients[:, :-3], tracks["expr"])
+    return tracks | {"expr": expr, "jaw_pose": mouth.coefficients[:, -3:]}
+
+
+def _write_motion(out: Path, tracks: Tracks, audio: F32 | None, manifest: MotionManifest) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: np.ascontiguousarray(track) for name, track in tracks.items()}
+    write_arrays(out / "motion.npz", contiguous, MOTION_TABLE)
+    if audio is not None:
+        write_wav(out / "audio.wav", audio)
+    write_manifest(out, manifest)
+
+
+def _generator(purpose: str, seed: int) -> np.random.Generator:
+    """Random numbers of their own for each purpose."""
+    return np.random.default_rng([zlib.crc32(purpose.encode()), seed])

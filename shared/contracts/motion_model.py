@@ -1,0 +1,38 @@
+"""Motion model: what one capture taught about how its subject moves when speaking."""
+
+from typing import Literal
+
+from shared.contracts.artifact import Column, Manifest
+
+MOUTH_TABLE = {
+    "is_mouth": Column("bool", ("P",), "1", "whether speech moves it: expressions, then jaw"),
+    "mean": Column("float32", ("P",), "1", "mean of the training frames"),
+    "low": Column("float32", ("P",), "1", "smallest value shown"),
+    "high": Column("float32", ("P",), "1", "largest value shown"),
+    "closed": Column("float32", ("P",), "1", "the subject's closed mouth"),
+    "gaps": Column("float32", ("Q",), "m", "inner lip gaps at zero coefficients"),
+    "gap_effect": Column("float32", ("P", "Q"), "m", "change of the gaps per unit"),
+}
+"""Arrays of ``mouth.npz``: P = E + 3 coefficients, Q pairs of inner lip landmarks."""
+
+
+class MotionModelManifest(Manifest):
+    """Folder: ``mouth.npz`` (MOUTH_TABLE) and the files of the motion model's own."""
+
+    kind: Literal["motion_model"] = "motion_model"
+    motion_model: str
+    """Registry name of the motion model."""
+    audio_encoder: str
+    """Registry name of the audio encoder it listens through."""
+    head_model: str
+    """Registry name of the head model whose parameters it predicts."""
+    expression_names: list[str]
+    """Names of the E expression coefficients that it predicts."""
+    fps: int
+    """Frame rate of the capture it was fitted to."""
+    n_frames: int
+    """Valid training frames it was fitted to."""
+    capture_sha256: str
+    """Of the capture, which consent is bound to."""
+    seed: int
+    """Seed of everything random in the fit."""
