@@ -12,7 +12,6 @@ from services.audio2motion.mouth import lip_gaps, read_mouth
 from services.audio2motion.predict import AnimateOptions, animate_avatar, animate_heldout
 from services.audio2motion.tracks import Tracks, motion_tracks
 from shared.contracts.artifact import (
-    Arrays,
     read_arrays,
     read_manifest,
     write_arrays,
