@@ -30,7 +30,7 @@ _GUIDE_EPS = 1e-4 * 255**2
 class Background(NamedTuple):
     """What is known of the scene behind the person, in crop pixels."""
 
-    colour: F32  # [S, S, 3] 0..255
+    colour: U8  # [S, S, 3]
     is_known: NDArray[np.bool_]  # [S, S] seen at least a few times
     noise: float
     """Standard deviation of a background pixel over time, levels."""
@@ -68,14 +68,15 @@ def refine_matte(frame: U8, probability: F32, background: Background) -> U8:
     log_odds += _background_evidence(frame, background) * _edge_band(probability)
     sharp = (1 / (1 + np.exp(-log_odds))).astype(np.float32)
     radius = max(round(frame.shape[0] * _GUIDE_RADIUS), 2)
-    soft = cv2.ximgproc.guidedFilter(frame, sharp, radius, _GUIDE_EPS)
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    soft = cv2.ximgproc.guidedFilter(gray, sharp, radius, _GUIDE_EPS)
     return np.asarray(np.clip(np.rint(_stretch(soft) * 255), 0, 255), dtype=np.uint8)
 
 
 def _background_evidence(frame: U8, background: Background) -> F32:
     """Log-odds that a pixel is the person's, from its difference to the background. [S, S]"""
-    difference = np.abs(frame.astype(np.float32) - background.colour).max(axis=-1)
-    difference = cv2.blur(difference, (3, 3))
+    red, green, blue = cv2.split(cv2.absdiff(frame, background.colour))
+    difference = cv2.blur(cv2.max(cv2.max(red, green), blue).astype(np.float32), (3, 3))
     scaled = (difference / (4.0 * background.noise) - 1.0) * 3.0
     evidence = np.clip(scaled, -_EVIDENCE / 2, _EVIDENCE)
     return np.asarray(np.where(background.is_known, evidence, 0.0), dtype=np.float32)

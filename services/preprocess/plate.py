@@ -16,20 +16,22 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-MIN_SAMPLES = 5
+MIN_SAMPLES = 3
+MAX_SAMPLES = 200
+"""Pictures looked at; more do not lower the noise of an eight-bit plate."""
 _CLEARANCES = (1 / 40, 1 / 80, 1 / 200)  # distance kept from the person, in picture sides
 _CLEAR_MATTE = 8  # of 255
-_INLIER_LEVELS = 8.0
+_INLIER_LEVELS = 8
 _ROWS = 32  # rows worked on at a time, which bounds the memory
 
 
 class Plate(NamedTuple):
     """A background picture and how it was come by."""
 
-    colour: F32  # [H, W, 3] 0..255
+    colour: U8  # [H, W, 3]
     is_seen: NDArray[np.bool_]  # [H, W] uncovered at least MIN_SAMPLES times
     noise: float
-    """Median over seen pixels of their standard deviation over time, levels."""
+    """Median over seen pixels of their standard deviation over time, levels; at least 0.5."""
 
 
 def clearance(matte: U8) -> U8:
@@ -52,52 +54,67 @@ def build_plate(frames: Sequence[U8], clear: Sequence[U8]) -> Plate:
     height, width = clear[0].shape
     colour = np.zeros((height, width, 3), dtype=np.float32)
     spread = np.zeros((height, width), dtype=np.float32)
-    is_seen = np.zeros((height, width), dtype=np.bool_)
+    level = np.zeros((height, width), dtype=np.uint8)
     for top in range(0, height, _ROWS):
         rows = slice(top, min(top + _ROWS, height))
-        samples = np.stack([frame[rows] for frame in frames])
-        levels = np.stack([level[rows] for level in clear])
-        colour[rows], spread[rows], is_seen[rows] = _estimate_rows(samples, levels)
+        levels = np.stack([clear_frame[rows] for clear_frame in clear])  # [K, h, W]
+        level[rows] = _best_level(levels)
+        is_seen = level[rows] > 0
+        samples = np.stack([frame[rows][is_seen] for frame in frames])  # [K, P, 3]
+        is_used = levels[:, is_seen] >= level[rows][is_seen]  # [K, P]
+        colour[rows][is_seen], spread[rows][is_seen] = _estimate(samples, is_used)
+    # Hair touches the pixels seen only close to it: they are kept, but nothing is filled from them.
+    filled = fill_unknown(colour, level > 1)
+    is_seen = level > 0
+    filled[is_seen] = colour[is_seen]
     noise = float(np.median(spread[is_seen])) if is_seen.any() else 0.0
-    return Plate(fill_unseen(colour, is_seen), is_seen, max(noise, 0.5))
+    rounded = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
+    return Plate(rounded, is_seen, max(noise, 0.5))
 
 
-def fill_unseen(colour: F32, is_known: NDArray[np.bool_]) -> F32:
+def fill_unknown(colour: F32, is_known: NDArray[np.bool_]) -> F32:
     """Fill unknown pixels smoothly from the known ones around (push-pull pyramid). [H, W, 3]"""
     weight = is_known.astype(np.float32)
     if not weight.any():
         return np.full_like(colour, 127.0)
     if weight.all():
-        return colour
+        return colour.copy()
     small_size = (max((colour.shape[1] + 1) // 2, 1), max((colour.shape[0] + 1) // 2, 1))
     small_weight = cv2.resize(weight, small_size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(colour * weight[..., None], small_size, interpolation=cv2.INTER_AREA)
-    small = small / np.maximum(small_weight, 1e-6)[..., None]
-    coarse = fill_unseen(small.astype(np.float32), small_weight > 0)
+    small = small.reshape(*small_weight.shape, 3) / np.maximum(small_weight, 1e-6)[..., None]
+    coarse = fill_unknown(small.astype(np.float32), small_weight > 0)
     size = (colour.shape[1], colour.shape[0])
-    filled = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+    filled = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
     return np.asarray(np.where(is_known[..., None], colour, filled), dtype=np.float32)
 
 
-def _estimate_rows(samples: U8, levels: U8) -> tuple[F32, F32, NDArray[np.bool_]]:
-    """Colour [h, W, 3], spread [h, W] and whether seen [h, W] from K samples [K, h, W, 3].
+def _best_level(levels: U8) -> U8:
+    """Highest clearance that each pixel has in enough samples, 0 if none. [K, h, W] -> [h, W]"""
+    best = np.zeros(levels.shape[1:], dtype=np.uint8)
+    for least in range(1, len(_CLEARANCES) + 1):
+        best[(levels >= least).sum(axis=0) >= MIN_SAMPLES] = least
+    return best
 
-    Each pixel uses its best level of clearance that has enough samples.
+
+def _estimate(samples: U8, is_used: NDArray[np.bool_]) -> tuple[F32, F32]:
+    """Colour [P, 3] and standard deviation [P] from the used ones of K samples.
+
+    Args:
+        samples: RGB. [K, P, 3]
+        is_used: At least one per pixel. [K, P]
     """
-    is_used = np.zeros(levels.shape, dtype=np.bool_)  # [K, h, W]
-    is_seen = np.zeros(levels.shape[1:], dtype=np.bool_)
-    for least in range(len(_CLEARANCES), 0, -1):
-        is_clear = levels >= least
-        is_new = ~is_seen & (is_clear.sum(axis=0) >= MIN_SAMPLES)
-        is_used |= is_clear & is_new
-        is_seen |= is_new
-    values = np.where(is_used[..., None], samples, np.nan).astype(np.float32)
-    values[:, ~is_seen] = 0.0
-    middle = np.nanmedian(values, axis=0)  # [h, W, 3]
-    is_inlier = is_used & (np.abs(values - middle) <= _INLIER_LEVELS).all(axis=-1)
-    count = np.maximum(is_inlier.sum(axis=0), 1)[..., None]  # [h, W, 1]
-    kept = np.where(is_inlier[..., None], values, 0.0)
-    mean = kept.sum(axis=0) / count
-    mean = np.where(is_inlier.any(axis=0)[..., None], mean, middle)
-    variance = np.where(is_inlier[..., None], (values - mean) ** 2, 0.0).sum(axis=0) / count
-    return mean.astype(np.float32), np.sqrt(variance.mean(axis=-1)).astype(np.float32), is_seen
+    # Unused samples sort to the end, so the median is at half the count of the used ones.
+    ordered = np.sort(np.where(is_used[..., None], samples, np.uint8(255)), axis=0)
+    half = (is_used.sum(axis=0) - 1) // 2  # [P]
+    median = np.take_along_axis(ordered, half[None, :, None], axis=0)  # [1, P, 3]
+    distance = np.maximum(samples, median) - np.minimum(samples, median)
+    is_inlier = is_used & (distance.max(axis=-1) <= _INLIER_LEVELS)
+    count = is_inlier.sum(axis=0).astype(np.float32)[:, None]  # [P, 1]
+    kept = np.where(is_inlier[..., None], samples, np.uint8(0))
+    total = kept.sum(axis=0, dtype=np.float32)
+    mean = np.where(count > 0, total / np.maximum(count, 1), median[0])
+    squares = (kept.astype(np.uint16) ** 2).sum(axis=0, dtype=np.float32)
+    variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0) * (count > 0)
+    deviation = np.sqrt(variance.mean(axis=-1))
+    return mean.astype(np.float32), deviation.astype(np.float32)
