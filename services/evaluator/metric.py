@@ -5,7 +5,6 @@ frames in small batches, so that a long video is never held; a track metric sees
 over the whole video. What cannot be computed is said to be so, never replaced.
 """
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -46,23 +45,39 @@ class Evidence(NamedTuple):
     """How long all frames took from pose to encoded file, as the renderer recorded it."""
 
 
-class PictureMetric(Protocol):
+class Metric(Protocol):
+    """What every metric module states, as constants."""
+
+    @property
+    def KIND(self) -> str:  # noqa: N802 - a module's constant
+        """``picture`` or ``track``, MetricKind."""
+        ...
+
+    @property
+    def UNIT(self) -> str:  # noqa: N802 - a module's constant
+        """Unit of the figure."""
+        ...
+
+    @property
+    def HIGHER_IS_BETTER(self) -> bool | None:  # noqa: N802 - a module's constant
+        """None when neither direction is better."""
+        ...
+
+
+class PictureMetric(Metric, Protocol):
     """What a metric on pairs of frames offers; ``KIND`` is "picture"."""
 
-    KIND: MetricKind
-    UNIT: str
-    HIGHER_IS_BETTER: bool | None
-    compare: Callable[[Tensor, Tensor], Tensor]
-    """Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure per frame, [B]"""
+    def compare(self, preds: Tensor, target: Tensor) -> Tensor:
+        """Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure each, [B]"""
+        ...
 
 
-class TrackMetric(Protocol):
+class TrackMetric(Metric, Protocol):
     """What a metric on a whole video offers; ``KIND`` is "track"."""
 
-    KIND: MetricKind
-    UNIT: str
-    HIGHER_IS_BETTER: bool | None
-    score: Callable[[Evidence], Score]
+    def score(self, evidence: Evidence) -> Score:
+        """The figure, or why there is none."""
+        ...
 
 
 class Measure(NamedTuple):

@@ -1,0 +1,161 @@
+"""Looks once at a video and its reference, side by side, and keeps figures instead of frames."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, tee
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.evaluator.metric import FaceTrack, PictureMetric
+from shared.contracts.tracked_dataset import FPS
+from shared.errors import InvalidInput
+from shared.landmarks import N_LANDMARKS
+from shared.media.video import probe_video, read_frames
+from shared.progress import Progress
+from shared.tracker import Tracker
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+BATCH = 4
+"""Pairs of frames compared at once."""
+
+
+class Sight(NamedTuple):
+    """What one look gave."""
+
+    video: FaceTrack
+    reference: FaceTrack | None
+    pictures: dict[str, F64]
+    """Figures of the picture metrics, one per compared frame. [T]"""
+    not_compared: str | None
+    """Why pictures could not be compared."""
+    video_size: tuple[int, int]
+    """Width and height in pixels."""
+    reference_size: tuple[int, int] | None
+
+
+class _Side:
+    """One of the two videos: its frames, and the landmarks seen so far."""
+
+    def __init__(self, frames: Iterable[U8], tracker: Tracker) -> None:
+        # The tracker takes a frame right after we do, so the tee holds one at most.
+        ours, theirs = tee(frames)
+        self._frames = ours
+        self._tracked = tracker.track_landmarks(theirs)
+        self.landmarks: list[F32] = []
+        self.size: tuple[int, int] | None = None
+
+    def next(self) -> U8 | None:
+        frame = next(self._frames, None)
+        if frame is None:
+            return None
+        found = next(self._tracked)
+        nobody = np.full((N_LANDMARKS, 3), np.nan, np.float32)
+        self.landmarks.append(nobody if found is None else found)
+        self.size = self.size or (frame.shape[1], frame.shape[0])
+        return frame
+
+    def track(self) -> FaceTrack:
+        landmarks = np.stack(self.landmarks) if self.landmarks else np.zeros((0, N_LANDMARKS, 3))
+        return FaceTrack(landmarks.astype(np.float32, copy=False), self.size[1] if self.size else 1)
+
+
+class _Comparison:
+    """Feeds pairs of frames to the picture metrics in batches."""
+
+    def __init__(self, metrics: Mapping[str, PictureMetric]) -> None:
+        self._metrics = metrics
+        self._pairs: list[tuple[U8, U8]] = []
+        self._figures: dict[str, list[Tensor]] = {name: [] for name in metrics}
+
+    def add(self, preds: U8, target: U8) -> None:
+        self._pairs.append((preds, target))
+        if len(self._pairs) == BATCH:
+            self._compare()
+
+    def figures(self) -> dict[str, F64]:
+        if self._pairs:
+            self._compare()
+        return {
+            name: torch.cat(values).double().numpy() if values else np.zeros(0)
+            for name, values in self._figures.items()
+        }
+
+    def _compare(self) -> None:
+        preds, target = (
+            torch.from_numpy(np.stack(side)).float() / 255
+            for side in zip(*self._pairs, strict=True)
+        )
+        for name, metric in self._metrics.items():
+            self._figures[name].append(metric.compare(preds, target))
+        self._pairs.clear()
+
+
+def look(
+    video: Path,
+    reference: tuple[Path, int] | None,
+    metrics: Mapping[str, PictureMetric],
+    tracker: Tracker,
+    progress: Progress,
+) -> Sight:
+    """Read both videos at 25 fps, frame by frame.
+
+    Args:
+        video: What is judged.
+        reference: The capture, if any, and its frame that the video's first is compared with.
+        metrics: Picture metrics by name.
+        tracker: Finds the faces.
+        progress: Told about each frame.
+
+    Raises:
+        InvalidInput: ``reference_too_short`` when the reference ends before its first frame.
+    """
+    n_expected = max(1.0, probe_video(video).duration_s * FPS)
+    judged = _Side(read_frames(video, FPS), tracker)
+    truth = _Side(reference_frames(*reference), tracker) if reference else None
+    comparison = _Comparison(metrics)
+    not_compared = None if truth else "there is no reference video to compare with"
+    while (frame := judged.next()) is not None:
+        target = truth.next() if truth else None
+        if target is not None:
+            preds = fit_padding(frame, target)
+            if preds is None:
+                not_compared = (
+                    f"the video is {frame.shape[1]}x{frame.shape[0]}, "
+                    f"its reference {target.shape[1]}x{target.shape[0]}"
+                )
+            else:
+                comparison.add(preds, target)
+        progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
+    if truth and not truth.landmarks:
+        raise InvalidInput(
+            "reference_too_short",
+            "the reference ends before the frame with which the video's first is to be compared",
+        )
+    return Sight(
+        video=judged.track(),
+        reference=truth.track() if truth else None,
+        pictures=comparison.figures(),
+        not_compared=not_compared,
+        video_size=judged.size or (0, 0),
+        reference_size=truth.size if truth else None,
+    )
+
+
+def reference_frames(reference: Path, first: int) -> Iterator[U8]:
+    """Frames of the capture from ``first`` on, at 25 fps by time stamp."""
+    return islice(read_frames(reference, FPS), first, None)
+
+
+def fit_padding(frame: U8, target: U8) -> U8 | None:
+    """Cut the row and column that 4:2:0 adds to odd sizes; None when sizes differ otherwise."""
+    height, width = target.shape[:2]
+    if frame.shape[0] - height in {0, height % 2} and frame.shape[1] - width in {0, width % 2}:
+        return frame[:height, :width]
+    return None
