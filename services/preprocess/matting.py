@@ -52,20 +52,21 @@ def segmenter() -> Iterator[Callable[[U8], F32]]:
         network.close()
 
 
-def refine_matte(frame: U8, probability: F32, background: Background) -> U8:
+def refine_matte(frame: U8, probability: F32, background: Background | None) -> U8:
     """Sharpen a coarse mask.
 
     Args:
         frame: RGB. [S, S, 3]
         probability: The person's, 0 to 1. [S, S]
-        background: What is known of the scene.
+        background: What is known of the scene; None when it moves.
 
     Returns:
         Matte, 255 = person. [S, S]
     """
     clipped = np.clip(probability, 0.004, 0.996)
     log_odds = np.log(clipped / (1 - clipped))
-    log_odds += _background_evidence(frame, background) * _edge_band(probability)
+    if background is not None:
+        log_odds += _background_evidence(frame, background) * _edge_band(probability)
     sharp = (1 / (1 + np.exp(-log_odds))).astype(np.float32)
     radius = max(round(frame.shape[0] * _GUIDE_RADIUS), 2)
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

@@ -22,6 +22,7 @@ MAX_SAMPLES = 200
 _CLEARANCES = (1 / 40, 1 / 80, 1 / 200)  # distance kept from the person, in picture sides
 _CLEAR_MATTE = 8  # of 255
 _INLIER_LEVELS = 8
+_HAIR_MEDIAN = 7  # pixels; wider than two hairs
 _ROWS = 32  # rows worked on at a time, which bounds the memory
 
 
@@ -32,6 +33,8 @@ class Plate(NamedTuple):
     is_seen: NDArray[np.bool_]  # [H, W] uncovered at least MIN_SAMPLES times
     noise: float
     """Median over seen pixels of their standard deviation over time, levels; at least 0.5."""
+    agreement: float
+    """Share of the samples used that are near the plate; 1 for a still camera and scene."""
 
 
 def clearance(matte: U8) -> U8:
@@ -55,6 +58,7 @@ def build_plate(frames: Sequence[U8], clear: Sequence[U8]) -> Plate:
     colour = np.zeros((height, width, 3), dtype=np.float32)
     spread = np.zeros((height, width), dtype=np.float32)
     level = np.zeros((height, width), dtype=np.uint8)
+    n_used = n_near = 0
     for top in range(0, height, _ROWS):
         rows = slice(top, min(top + _ROWS, height))
         levels = np.stack([clear_frame[rows] for clear_frame in clear])  # [K, h, W]
@@ -62,14 +66,28 @@ def build_plate(frames: Sequence[U8], clear: Sequence[U8]) -> Plate:
         is_seen = level[rows] > 0
         samples = np.stack([frame[rows][is_seen] for frame in frames])  # [K, P, 3]
         is_used = levels[:, is_seen] >= level[rows][is_seen]  # [K, P]
-        colour[rows][is_seen], spread[rows][is_seen] = _estimate(samples, is_used)
-    # Hair touches the pixels seen only close to it: they are kept, but nothing is filled from them.
-    filled = fill_unknown(colour, level > 1)
+        estimate = _estimate(samples, is_used)
+        colour[rows][is_seen], spread[rows][is_seen] = estimate.colour, estimate.deviation
+        n_used += int(is_used.sum())
+        n_near += estimate.n_near
     is_seen = level > 0
-    filled[is_seen] = colour[is_seen]
     noise = float(np.median(spread[is_seen])) if is_seen.any() else 0.0
+    return Plate(_completed(colour, level), is_seen, max(noise, 0.5), n_near / max(n_used, 1))
+
+
+def _completed(colour: F32, level: U8) -> U8:
+    """Fill what was never seen. [H, W, 3]
+
+    Single hairs spoil some of the pixels that are seen only close to the person: nothing is
+    filled from those, and a median over their surroundings takes hairs out of them.
+    """
+    filled = fill_unknown(colour, level > 1)
+    is_close = level == 1
+    filled[is_close] = colour[is_close]
     rounded = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
-    return Plate(rounded, is_seen, max(noise, 0.5))
+    if is_close.any():
+        rounded[is_close] = cv2.medianBlur(rounded, _HAIR_MEDIAN)[is_close]
+    return rounded
 
 
 def fill_unknown(colour: F32, is_known: NDArray[np.bool_]) -> F32:
@@ -97,8 +115,15 @@ def _best_level(levels: U8) -> U8:
     return best
 
 
-def _estimate(samples: U8, is_used: NDArray[np.bool_]) -> tuple[F32, F32]:
-    """Colour [P, 3] and standard deviation [P] from the used ones of K samples.
+class _Estimate(NamedTuple):
+    colour: F32  # [P, 3]
+    deviation: F32  # [P]
+    n_near: int
+    """Used samples near the median."""
+
+
+def _estimate(samples: U8, is_used: NDArray[np.bool_]) -> _Estimate:
+    """Combine the used ones of K samples.
 
     Args:
         samples: RGB. [K, P, 3]
@@ -117,4 +142,4 @@ def _estimate(samples: U8, is_used: NDArray[np.bool_]) -> tuple[F32, F32]:
     squares = (kept.astype(np.uint16) ** 2).sum(axis=0, dtype=np.float32)
     variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0) * (count > 0)
     deviation = np.sqrt(variance.mean(axis=-1))
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    return _Estimate(mean.astype(np.float32), deviation.astype(np.float32), int(is_inlier.sum()))

@@ -10,6 +10,7 @@ Folder:
     head_model.npz       the head model fitted to the subject (shared.head_model)
     quality.json         rejected frames with reasons, fit errors
     tracking.mp4         mesh, pose axes, regions and matte drawn over the capture
+    work/                what the steps leave for each other, for re-running single ones
 """
 
 from typing import Literal
@@ -86,7 +87,9 @@ class TrackedDatasetManifest(Manifest):
     has_audio: bool
     """Whether ``audio.wav`` is there."""
     audio_offset_ms: float | None
-    """Offset found between sound and picture, positive when sound is late; corrected."""
+    """Offset found between sound and picture, positive when sound is late."""
+    audio_correction_ms: float = 0.0
+    """How much of it was taken off ``audio.wav``: all, or nothing when unsure or unnoticeable."""
     warnings: list[str]
     """Codes such as ``no_audio``, each explained in quality.json."""
     rejected: list[RejectedFrame]

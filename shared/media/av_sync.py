@@ -2,7 +2,7 @@
 
 The height of the mouth's opening is regressed on the energies of eight frequency bands at each
 lag, all without their slow drift; the lag that explains most is the offset. A mouth opens before it
-sounds: well-synced speech peaks with the sound some 80 ms behind the lips (Schwartz and Savariaux
+sounds: well-synced speech peaks with the sound some 90 ms behind the lips (Schwartz and Savariaux
 2014, doi:10.1371/journal.pcbi.1003743, find 30 ms of lead of the sound to 170 ms of lead of the
 lips), which is taken off, so that 0 means in sync.
 """
@@ -19,7 +19,7 @@ from shared.media.audio import SAMPLE_RATE
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-NATURAL_LEAD_MS = 80.0
+NATURAL_LEAD_MS = 90.0
 MAX_OFFSET_MS = 500.0
 MIN_CONFIDENCE = 0.4
 _RATE = 100  # Hz, of the signals that are compared

@@ -1,0 +1,133 @@
+"""The steps that tell the person from the scene: matte and plate."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.preprocess.face_steps import spread_over
+from services.preprocess.matting import Background, refine_matte, segmenter
+from services.preprocess.plate import MAX_SAMPLES, Plate, build_plate, clearance
+from services.preprocess.workspace import (
+    CaptureReport,
+    CropReport,
+    Job,
+    MatteReport,
+    PlateReport,
+    load_report,
+    load_step,
+    save_report,
+)
+from shared.contracts.tracked_dataset import FPS
+from shared.media.image import read_gray, read_rgb, write_png
+from shared.media.video import read_frames
+from shared.progress import Progress
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+
+_MAX_SAMPLE_BYTES = 400_000_000
+"""Memory for the pictures that the plate is made of."""
+_N_ROUGH_SAMPLES = 64
+_MIN_AGREEMENT = 0.8
+"""Below it camera or background move, and the plate says nothing about the person's edge."""
+_WELL_CLEAR = 3
+
+
+def run_matte(job: Job, progress: Progress) -> None:
+    """Segment the person in every frame, then sharpen with a first guess of the background."""
+    facts = load_report(job.space, "track", CaptureReport)
+    crop = load_report(job.space, "crop", CropReport)
+    (job.space.folder / "mattes").mkdir(exist_ok=True)
+    with segmenter() as segment:
+        for index in range(facts.n_frames):
+            probability = segment(read_rgb(job.space.frame(index)))
+            write_png(job.space.matte(index), _to_levels(probability))
+            progress(0.4 * (index + 1) / facts.n_frames, f"segmenting frame {index}")
+    background = None if crop.is_moving else _rough_background(job, facts.n_train)
+    coverage = np.zeros(facts.n_frames)
+    for index in range(facts.n_frames):
+        matte = read_gray(job.space.matte(index))
+        probability = matte.astype(np.float32) / 255.0
+        refined = refine_matte(read_rgb(job.space.frame(index)), probability, background)
+        write_png(job.space.matte(index), refined)
+        coverage[index] = refined.mean() / 255.0
+        progress(0.5 + 0.5 * (index + 1) / facts.n_frames, f"sharpening the matte, frame {index}")
+    report = MatteReport(
+        coverage_min=round(float(coverage.min()), 4),
+        coverage_median=round(float(np.median(coverage)), 4),
+        coverage_max=round(float(coverage.max()), 4),
+        is_background_known=background is not None,
+    )
+    save_report(job.space, "matte", report)
+
+
+def run_plate(job: Job, progress: Progress) -> None:
+    """Estimate the background at the capture's size from training frames.
+
+    Where no crop reaches, the plate is what the camera usually sees there, the person included:
+    a video is pasted into that, and shoulders must go on beyond the crop's edge.
+    """
+    facts = load_report(job.space, "track", CaptureReport)
+    crop = load_report(job.space, "crop", CropReport)
+    arrays = load_step(job.space, "crop")
+    boxes = arrays["boxes"].astype(np.int64)
+    usable = np.flatnonzero(arrays["is_valid"][: facts.n_train])
+    n_samples = min(MAX_SAMPLES, _MAX_SAMPLE_BYTES // (3 * facts.width * facts.height))
+    chosen = {int(usable[place]) for place in spread_over(len(usable), max(n_samples, 8))}
+    is_cropped = np.zeros((facts.height, facts.width), dtype=np.bool_)
+    for left, top, side in boxes[: facts.n_train]:
+        is_cropped[top : top + side, left : left + side] = True
+    frames: list[U8] = []
+    clear: list[U8] = []
+    for index, frame in enumerate(read_frames(job.capture, FPS)):
+        if index in chosen:
+            frames.append(frame)
+            clear.append(_capture_clearance(job, index, boxes[index], is_cropped))
+        progress(0.5 * (index + 1) / facts.n_train, f"looking behind the person, frame {index}")
+        if index + 1 >= facts.n_train:
+            break
+    plate = build_plate(frames, clear)
+    write_png(job.space.folder / "plate.png", plate.colour)
+    report = PlateReport(
+        seen=round(float(plate.is_seen[is_cropped].mean()), 4),
+        noise_levels=round(plate.noise, 3),
+        agreement=round(plate.agreement, 4),
+        warnings=_plate_warnings(plate, is_moving=crop.is_moving),
+    )
+    save_report(job.space, "plate", report)
+
+
+def _rough_background(job: Job, n_train: int) -> Background | None:
+    """Guess the background from the coarse mattes; None when it moves. In crop pixels."""
+    chosen = spread_over(n_train, _N_ROUGH_SAMPLES)
+    frames = [read_rgb(job.space.frame(index)) for index in chosen]
+    plate = build_plate(frames, [clearance(read_gray(job.space.matte(index))) for index in chosen])
+    if plate.agreement < _MIN_AGREEMENT or not plate.is_seen.any():
+        return None
+    return Background(plate.colour, plate.is_seen, plate.noise)
+
+
+def _capture_clearance(
+    job: Job, index: int, box: NDArray[np.int64], is_cropped: NDArray[np.bool_]
+) -> U8:
+    """``plate.clearance`` of a frame at the capture's size. [H, W]"""
+    level = np.where(is_cropped, 0, _WELL_CLEAR).astype(np.uint8)
+    left, top, side = (int(value) for value in box)
+    inside = clearance(read_gray(job.space.matte(index)))
+    if inside.shape[0] != side:
+        inside = cv2.resize(inside, (side, side), interpolation=cv2.INTER_NEAREST)
+    level[top : top + side, left : left + side] = inside
+    return level
+
+
+def _plate_warnings(plate: Plate, *, is_moving: bool) -> dict[str, str]:
+    if plate.agreement >= _MIN_AGREEMENT and not is_moving:
+        return {}
+    return {
+        "moving_background": f"only {plate.agreement:.0%} of what the person uncovers agrees with "
+        "one background picture: camera or background move; use a tripod"
+    }
+
+
+def _to_levels(probability: F32) -> U8:
+    return np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
