@@ -54,10 +54,12 @@ TRACKING_TABLE = {
 class RejectedFrame(BaseModel):
     """A frame that is not used, and why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     frame: int
+    """Number of the frame at the dataset's rate, from 0."""
     reason: str
+    """What is wrong with it."""
 
 
 class TrackedDatasetManifest(Manifest):

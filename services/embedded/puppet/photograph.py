@@ -7,15 +7,18 @@ All outlines and landmarks are in texture pixels: 768 x 768, three per pixel of 
 from typing import NamedTuple
 
 import cv2
-import mediapipe
 import numpy as np
 import scipy.ndimage
 import skimage.data
 from numpy.typing import NDArray
 
+from shared.plugins import load_plugin
+from shared.tracker import Tracker
+
 F32 = NDArray[np.float32]
 
 TEXTURE_SIZE = 768
+_N_LANDMARKS = 468
 _CROP_LEFT, _CROP_TOP, _CROP_SIDE = 98, 2, 256
 
 # Traced by hand on the texture; the colours then decide within a band around each line.
@@ -82,11 +85,12 @@ def load_photograph() -> Photograph:
 
 
 def _find_landmarks(texture: NDArray[np.uint8]) -> F32:
-    """MediaPipe face mesh of a picture. -> [468, 3] px"""
-    with mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True) as face_mesh:
-        found = face_mesh.process(texture).multi_face_landmarks[0].landmark
+    """MediaPipe face mesh of a picture, without irises. -> [468, 3] px"""
+    tracker: Tracker = load_plugin("shared.trackers", "mediapipe_mesh")
+    found = next(tracker.track_landmarks([texture]))
+    assert found is not None, "the photograph shows a face"
     depth = 0.8  # the mesh is deeper than it looks once its sides are seen
-    return TEXTURE_SIZE * np.array([[p.x, p.y, depth * p.z] for p in found], dtype=np.float32)
+    return found[:_N_LANDMARKS] * np.array([1, 1, depth], np.float32)
 
 
 def _signed_distance(outline: tuple[tuple[int, int], ...]) -> F32:

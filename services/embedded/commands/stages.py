@@ -1,0 +1,212 @@
+"""One command per stage."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from services.embedded.commands.running import choose_rasterizer, do_stage
+from services.embedded.commands.words import (
+    DeviceOption,
+    ExistingFile,
+    ExistingFolder,
+    JsonOption,
+    MethodOption,
+    MotionModelOption,
+    PresetOption,
+    SeedOption,
+)
+from services.embedded.terminal import open_terminal
+from shared.contracts.artifact import Manifest
+from shared.progress import Progress
+
+
+def preprocess(
+    video: Annotated[Path, ExistingFile],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the tracked dataset.")],
+    holdout: Annotated[
+        float, typer.Option(min=0, help="Seconds at the end kept from training.")
+    ] = 0.0,
+    from_step: Annotated[
+        str, typer.Option("--from", help="First step, after a correction by hand.")
+    ] = "track",
+    to_step: Annotated[str, typer.Option("--to", help="Last step.")] = "write",
+    scale: Annotated[float, typer.Option(help="Widens the crop around the head.")] = 1.0,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Track a capture: frames, masks, camera, head motion, sound.
+
+    The steps in order: track crop matte plate fit regions sound write. Files of a step may be
+    corrected by hand; continue with the next one. tracking.mp4 shows what was found.
+
+    \b
+    talksplat preprocess me.mp4 -o dataset --holdout 3
+    talksplat preprocess me.mp4 -o dataset --from plate --to write
+    """
+    from services.preprocess.options import PrepareOptions
+
+    options = PrepareOptions.model_validate(
+        {
+            "holdout_seconds": holdout,
+            "from_step": from_step,
+            "to_step": to_step,
+            "scale": scale,
+            "seed": seed,
+        }
+    )
+
+    def stage(progress: Progress) -> Manifest | None:
+        from services.preprocess.prepare import prepare_dataset
+
+        return prepare_dataset(video, options, out, progress)
+
+    do_stage("preprocess", stage, out, is_json=as_json)
+
+
+def train(
+    dataset: Annotated[Path, ExistingFolder],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the avatar.")],
+    method: MethodOption = "rigged_gaussians",
+    preset: PresetOption = "standard",
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train an avatar on a tracked dataset. Interrupted, it resumes from its last checkpoint.
+
+    \b
+    talksplat train dataset -o avatar --preset draft
+    """
+
+    def stage(progress: Progress) -> Manifest:
+        from services.trainer.train import TrainOptions, train_avatar
+
+        rasterizer = choose_rasterizer(open_terminal(is_json=as_json), device)
+        options = TrainOptions(method=method, preset=preset, rasterizer=rasterizer, seed=seed)
+        return train_avatar(dataset, options, out, progress)
+
+    do_stage("train", stage, out, is_json=as_json)
+
+
+def fit_motion(
+    dataset: Annotated[Path, ExistingFolder],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion model.")],
+    motion_model: Annotated[str, typer.Option(help="Kind of motion model.")] = "speaker_regressor",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from a tracked dataset how its subject moves when speaking.
+
+    \b
+    talksplat fit-motion dataset -o avatar/motion_model
+    """
+
+    def stage(progress: Progress) -> Manifest:
+        from services.audio2motion.fit import FitMotionOptions, fit_motion_model
+
+        options = FitMotionOptions(motion_model=motion_model, seed=seed)
+        return fit_motion_model(dataset, options, out, progress)
+
+    do_stage("fit-motion", stage, out, is_json=as_json)
+
+
+def animate(
+    avatar: Annotated[Path, ExistingFolder],
+    audio: Annotated[Path, ExistingFile],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
+    motion_model: MotionModelOption = None,
+    pose: Annotated[
+        Literal["capture", "fixed"], typer.Option(help="Head pose: the capture's, or still.")
+    ] = "capture",
+    articulation: Annotated[float, typer.Option(help="Gain on the mouth's motion.")] = 1.0,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the motion of an avatar saying a recording.
+
+    \b
+    talksplat animate avatar hello.wav -o motion
+    """
+
+    def stage(progress: Progress) -> Manifest:
+        from services.audio2motion.predict import AnimateOptions, animate_avatar
+
+        options = AnimateOptions(
+            pose_source=pose, motion_model=motion_model, articulation=articulation, seed=seed
+        )
+        return animate_avatar(avatar, audio, options, out, progress)
+
+    do_stage("animate", stage, out, is_json=as_json)
+
+
+def render(
+    avatar: Annotated[Path, ExistingFolder],
+    motion: Annotated[Path, ExistingFolder],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Video file, .mp4 or .webm.")],
+    background: Annotated[
+        str, typer.Option(help="plate, alpha (webm), or a colour such as #00ff00.")
+    ] = "plate",
+    camera: Annotated[
+        Literal["capture", "fixed", "orbit"], typer.Option(help="Path of the camera.")
+    ] = "capture",
+    height: Annotated[int | None, typer.Option(help="Pixels; the capture's if absent.")] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Render a motion to a video file; its manifest and artefact counts lie beside it.
+
+    \b
+    talksplat render avatar motion -o hello.mp4
+    talksplat render avatar motion -o hello.webm --background alpha
+    """
+    from services.renderer.shot import RenderOptions
+
+    wanted = ".webm" if background == "alpha" else ".mp4"
+    if out.suffix != wanted:
+        raise typer.BadParameter(f"--background {background} is written to a {wanted} file")
+    options = RenderOptions(
+        background=background,
+        camera=camera,
+        height=height,
+        rasterizer=choose_rasterizer(open_terminal(is_json=as_json), device),
+    )
+
+    def stage(progress: Progress) -> Manifest:
+        from services.embedded.video_file import render_to_file
+
+        return render_to_file(avatar, motion, options, out, progress)
+
+    do_stage("render", stage, out, is_json=as_json)
+
+
+def evaluate(
+    video: Annotated[Path, typer.Argument(exists=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the scores.")],
+    reference: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The capture.")
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The speech, if not the video's own sound."),
+    ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Tells where the held-out part begins."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a video, alone or against its capture, and write a report to read.
+
+    \b
+    talksplat evaluate hello.mp4 -o scores
+    talksplat evaluate heldout.mp4 --reference me.mp4 --dataset dataset -o scores
+    """
+
+    def stage(progress: Progress) -> Manifest:
+        from services.evaluator.evaluate import EvaluateInputs, EvaluateOptions, evaluate_video
+
+        judged = EvaluateInputs(video, reference, audio, dataset)
+        return evaluate_video(judged, EvaluateOptions(label=video.name), out, progress)
+
+    do_stage("evaluate", stage, out, is_json=as_json)

@@ -1,0 +1,23 @@
+"""Options that several commands share, with their help."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Preset = Literal["draft", "standard", "high"]
+Device = Literal["auto", "cpu", "cuda"]
+
+ExistingFile = typer.Argument(exists=True, dir_okay=False)
+ExistingFolder = typer.Argument(exists=True, file_okay=False)
+
+PresetOption = Annotated[Preset, typer.Option(help="Effort of the training.")]
+MethodOption = Annotated[str, typer.Option(help="Avatar method.")]
+DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where one can be used.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Do finished steps again.")]
+MotionModelOption = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="Motion model of another capture."),
+]

@@ -1,0 +1,120 @@
+"""Can this machine do the work? One line per thing that a stage needs."""
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from services.embedded.compute import available_cores
+from shared.errors import MissingModel
+from shared.model_files import find_model_files
+from shared.plugins import load_plugin, plugin_names
+from shared.settings import Settings
+
+_LIBRARIES = ("numpy", "torch", "numba", "mediapipe", "cv2", "av", "scipy", "safetensors")
+_PLUGIN_KINDS = (
+    "shared.trackers",
+    "shared.head_models",
+    "shared.avatar_methods",
+    "shared.rasterizers",
+    "shared.audio_encoders",
+    "services.audio2motion.motion_models",
+    "services.evaluator.metrics",
+)
+_NEEDED_GB = 2.0
+_GB = 1e9
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    subject: str
+    is_well: bool
+    text: str
+
+
+def examine(settings: Settings, folder: Path) -> list[Finding]:
+    """Look at Python, text=libraries, codecs, plug-ins, memory, disk (of ``folder``) and models."""
+    findings = [
+        Finding("python", is_well=True, text=f"{platform.python_version()} on {platform.machine()}")
+    ]
+    findings += [_library(name) for name in _LIBRARIES]
+    findings += [_codecs(), _threads(settings), _memory(), _disk(folder)]
+    findings += [_plugin(kind, name) for kind in _PLUGIN_KINDS for name in plugin_names(kind)]
+    findings.append(_models(settings))
+    return findings
+
+
+def _library(name: str) -> Finding:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        # MediaPipe's OpenCV with windows fails here on servers: libGL.so.1.
+        return Finding(
+            name, is_well=False, text=f"{error}; run make setup, or pip install -e '.[all]'"
+        )
+    return Finding(name, is_well=True, text=str(getattr(module, "__version__", "present")))
+
+
+def _codecs() -> Finding:
+    try:
+        from av.codec import Codec
+    except ImportError as error:
+        return Finding("codecs", is_well=False, text=str(error))
+    names = ("libx264", "aac", "libvpx-vp9", "libopus")
+    missing = []
+    for name in names:
+        try:
+            Codec(name, "w")
+        except ValueError:
+            missing.append(name)
+    text = f"cannot encode {', '.join(missing)}" if missing else ", ".join(names)
+    return Finding("codecs", is_well=not missing, text=text)
+
+
+def _threads(settings: Settings) -> Finding:
+    chosen = settings.n_threads or available_cores()
+    return Finding(
+        "threads", is_well=True, text=f"{chosen} of {available_cores()} cores (TALKSPLAT_THREADS)"
+    )
+
+
+def _memory() -> Finding:
+    lines = Path("/proc/meminfo")
+    if not lines.is_file():
+        return Finding("memory", is_well=True, text="unknown on this system")
+    fields = dict(line.split(":", 1) for line in lines.read_text("ascii").splitlines())
+    free = 1024 * int(fields["MemAvailable"].split()[0]) / _GB
+    return Finding(
+        "memory", is_well=free >= _NEEDED_GB, text=f"{free:.1f} GB free, {_NEEDED_GB:.0f} GB needed"
+    )
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free / _GB
+    return Finding("disk", is_well=free >= _NEEDED_GB, text=f"{free:.1f} GB free in {folder}")
+
+
+def _plugin(kind: str, name: str) -> Finding:
+    subject = f"{kind.rsplit('.', 1)[1]}/{name}"
+    try:
+        load_plugin(kind, name)
+    except MissingModel as error:
+        return Finding(subject, is_well=False, text=error.message)
+    return Finding(subject, is_well=True, text="ready")
+
+
+def _models(settings: Settings) -> Finding:
+    found = find_model_files(settings.models_dir)
+    altered = [row.file.name for row in found if row.presence == "altered"]
+    if altered:
+        text = f"{', '.join(altered)} differ from what their owners publish; fetch them again"
+        return Finding("models", is_well=False, text=text)
+    n_present = sum(row.presence == "present" for row in found)
+    return Finding(
+        "models",
+        is_well=True,
+        text=f"{n_present} of {len(found)} optional files (talksplat models)",
+    )

@@ -1,0 +1,131 @@
+"""The ledger of optional model files: what each one unlocks, its licence, where its owner has it.
+
+Nothing is downloaded. Files that a user obtains lie in the folder of ``TALKSPLAT_MODELS_DIR``.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Presence = Literal["present", "missing", "altered"]
+
+
+class ModelFile(NamedTuple):
+    """One row of the ledger."""
+
+    name: str
+    """File name inside the models folder."""
+    unlocks: str
+    """What a person gains by having it."""
+    licence: str
+    owner: str
+    """Where its owner publishes it."""
+    sha256: str | None = None
+    """Of the published file, where known."""
+    read_by: tuple[str, ...] = ()
+    """Modules that read it; empty while no released part does."""
+
+
+class FoundModelFile(NamedTuple):
+    """A row of the ledger, and what lies in the models folder."""
+
+    file: ModelFile
+    presence: Presence
+
+
+LEDGER = (
+    ModelFile(
+        "flame2023.pkl",
+        "head model: FLAME 2023 instead of the open head",
+        "MPI FLAME licence (non-commercial; a CC-BY-4.0 edition exists)",
+        "flame.is.tue.mpg.de",
+    ),
+    ModelFile(
+        "generic_model.pkl",
+        "head model: FLAME 2020 instead of the open head",
+        "MPI FLAME licence (non-commercial)",
+        "flame.is.tue.mpg.de",
+    ),
+    ModelFile(
+        "mediapipe_landmark_embedding.npz",
+        "fitting FLAME to MediaPipe landmarks",
+        "MPI FLAME licence (non-commercial)",
+        "flame.is.tue.mpg.de",
+    ),
+    ModelFile(
+        "face_landmarker.task",
+        "tracker: 52 measured blendshapes per frame",
+        "Apache-2.0",
+        "ai.google.dev/edge/mediapipe (Face Landmarker)",
+        "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    ),
+    ModelFile(
+        "face_parsing.pth",
+        "face regions: BiSeNet parsing of hair, skin and clothes",
+        "MIT",
+        "github.com/zllrunning/face-parsing.PyTorch",
+    ),
+    ModelFile(
+        "unitalker.pt",
+        "motion model: UniTalker, speech to FLAME in any voice",
+        "Apache-2.0 code; licence of its data differs",
+        "github.com/X-niper/UniTalker",
+    ),
+    ModelFile(
+        "audio_visual_encoder.pth",
+        "audio encoder: AVE of SyncTalk",
+        "CC BY-NC 4.0",
+        "github.com/ZiqiaoPeng/SyncTalk",
+    ),
+    ModelFile(
+        "hubert-large-ls960-ft",
+        "audio encoder: HuBERT",
+        "Apache-2.0",
+        "huggingface.co/facebook/hubert-large-ls960-ft",
+    ),
+    ModelFile(
+        "wavlm-base-plus",
+        "audio encoder: WavLM, used by UniTalker",
+        "MIT",
+        "huggingface.co/microsoft/wavlm-base-plus",
+    ),
+    ModelFile(
+        "deepspeech-0_1_0-b90017e8.pb",
+        "audio encoder: DeepSpeech",
+        "MPL-2.0",
+        "github.com/mozilla/DeepSpeech",
+    ),
+    ModelFile(
+        "syncnet_v2.model",
+        "metrics: LSE-C and LSE-D",
+        "MIT code; weights for research",
+        "www.robots.ox.ac.uk/~vgg/software/lipsync",
+    ),
+    ModelFile(
+        "sfd_face.pth",
+        "metrics: the face detector (S3FD) that SyncNet expects",
+        "MIT code; weights for research",
+        "www.robots.ox.ac.uk/~vgg/software/lipsync",
+    ),
+    ModelFile(
+        "lpips_alex.pth",
+        "metric: LPIPS",
+        "BSD-2-Clause",
+        "github.com/richzhang/PerceptualSimilarity",
+    ),
+)
+
+
+def find_model_files(models_dir: Path) -> list[FoundModelFile]:
+    """Look up every row of the ledger in ``models_dir``; known checksums are compared."""
+    return [FoundModelFile(file, _presence(models_dir / file.name, file)) for file in LEDGER]
+
+
+def _presence(path: Path, file: ModelFile) -> Presence:
+    if not path.exists():
+        return "missing"
+    if file.sha256 is None:
+        return "present"
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "present" if found == file.sha256 else "altered"
