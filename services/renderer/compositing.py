@@ -108,12 +108,12 @@ def paint(
         raise InvalidInput(
             "bad_crop", f"the crop {window[:3]} is outside of the {width}x{height} frame"
         )
-    part = np.s_[y0 - window.top : y1 - window.top, x0 - window.left : x1 - window.left]
-    arrays = (colors.numpy()[part], alpha.numpy()[part], weights[part])
+    arrays = (np.ascontiguousarray(colors.numpy()), alpha.numpy(), weights)
+    place = (x0, y0, x1, y1, window.left, window.top)
     if plate is None:
-        _paint_alpha(frame[y0:y1, x0:x1], *arrays)
+        _paint_alpha(frame, *arrays, *place)
     else:
-        _paint_over(frame[y0:y1, x0:x1], plate[y0:y1, x0:x1], *arrays)
+        _paint_over(frame, plate, *arrays, *place)
 
 
 def _resample(colors: Tensor, alpha: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -125,30 +125,44 @@ def _resample(colors: Tensor, alpha: Tensor, side: int) -> tuple[Tensor, Tensor]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # Numba has no types
-def _paint_over(frame: U8, plate: U8, colors: F32, alpha: F32, weights: F32) -> None:
-    for row in range(frame.shape[0]):
-        for column in range(frame.shape[1]):
-            weight = weights[row, column]
-            through = np.float32(1) - weight * alpha[row, column]
+def _paint_over(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays and numbers
+    frame: U8, plate: U8, colors: F32, alpha: F32, weights: F32,
+    x0: int, y0: int, x1: int, y1: int, left: int, top: int,
+) -> None:  # fmt: skip
+    # Rows are worked through flat, with the weights spread to the channels first: that way LLVM
+    # uses vector instructions, three times as fast.
+    width = x1 - x0
+    gain = np.empty(3 * width, np.float32)
+    through = np.empty(3 * width, np.float32)
+    for y in range(y0, y1):
+        row = y - top
+        for column in range(width):
+            weight = weights[row, x0 - left + column]
+            clear = np.float32(1) - weight * alpha[row, x0 - left + column]
             for channel in range(3):
-                drawn = np.float32(255) * weight * colors[row, column, channel]
-                value = drawn + through * np.float32(plate[row, column, channel])
-                frame[row, column, channel] = np.uint8(
-                    min(max(value + np.float32(0.5), np.float32(0)), np.float32(255))
-                )
+                gain[3 * column + channel] = np.float32(255) * weight
+                through[3 * column + channel] = clear
+        drawn = colors[row].reshape(-1)[3 * (x0 - left) : 3 * (x1 - left)]
+        behind = plate[y].reshape(-1)[3 * x0 : 3 * x1]
+        out = frame[y].reshape(-1)[3 * x0 : 3 * x1]
+        for i in range(3 * width):
+            value = gain[i] * drawn[i] + through[i] * np.float32(behind[i])
+            out[i] = np.uint8(np.int32(min(value + np.float32(0.5), np.float32(255))))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # Numba has no types
-def _paint_alpha(frame: U8, colors: F32, alpha: F32, weights: F32) -> None:
-    for row in range(frame.shape[0]):
-        for column in range(frame.shape[1]):
+def _paint_alpha(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays and numbers
+    frame: U8, colors: F32, alpha: F32, weights: F32,
+    x0: int, y0: int, x1: int, y1: int, left: int, top: int,
+) -> None:  # fmt: skip
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            row, column = y - top, x - left
             solid = max(alpha[row, column], np.float32(1e-4))
             for channel in range(3):
                 value = np.float32(255) * colors[row, column, channel] / solid
-                frame[row, column, channel] = np.uint8(
-                    min(max(value + np.float32(0.5), np.float32(0)), np.float32(255))
+                frame[y, x, channel] = np.uint8(
+                    np.int32(min(value + np.float32(0.5), np.float32(255)))
                 )
             cover = np.float32(255) * weights[row, column] * alpha[row, column]
-            frame[row, column, 3] = np.uint8(
-                min(max(cover + np.float32(0.5), np.float32(0)), np.float32(255))
-            )
+            frame[y, x, 3] = np.uint8(np.int32(min(cover + np.float32(0.5), np.float32(255))))
