@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def initial_states(
     )
 
 
-def track_frames(  # noqa: PLR0913 - every argument is a separate given of the problem
+def track_frames(
     rig: FaceRig,
     camera: Camera,
     evidence: Evidence,
@@ -127,7 +128,7 @@ def track_frames(  # noqa: PLR0913 - every argument is a separate given of the p
     return FrameStates(*[np.concatenate(values) for values in zip(*blocks, strict=True)])
 
 
-def adjust_person(  # noqa: PLR0913 - as above
+def adjust_person(
     rig: FaceRig,
     camera: Camera,
     evidence: Evidence,
@@ -304,8 +305,6 @@ def _moved(states: FrameStates, step: Floats) -> FrameStates:
 
 def rotation_matrices(vectors: Floats) -> Floats:
     """Axis-angle vectors to matrices. [T, 3] -> [T, 3, 3]"""
-    from scipy.spatial.transform import Rotation
-
     matrices: Floats = Rotation.from_rotvec(vectors).as_matrix()
     return matrices
 

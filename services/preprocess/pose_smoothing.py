@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
 
 Floats = NDArray[np.float64]
 
@@ -16,8 +17,6 @@ def smooth_series(values: Floats, trust: Floats, stiffness: float) -> Floats:
             1 / (1 + stiffness (2 pi / p)^4) of its height, so 1 halves a period of 6 frames
             and leaves 96 % of one of 14.
     """
-    from scipy.linalg import solveh_banded
-
     n_frames = len(values)
     if n_frames < 3 or not trust.any():  # noqa: PLR2004 - no second difference
         return values.copy()

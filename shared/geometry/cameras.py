@@ -26,7 +26,7 @@ def to_camera(points: Tensor, viewmat: Tensor) -> Tensor:
     return points @ viewmat[:3, :3].T + viewmat[:3, 3]
 
 
-def project(points: Tensor, viewmat: Tensor, K: Tensor) -> Tensor:  # noqa: N803 - glossary
+def project(points: Tensor, viewmat: Tensor, K: Tensor) -> Tensor:
     """World points [..., 3] to pixels [..., 2]; pixel centres are at half integers."""
     camera = to_camera(points, viewmat)
     return camera[..., :2] / camera[..., 2:] * torch.diagonal(K)[:2] + K[:2, 2]

@@ -1,10 +1,7 @@
-"""The canonical face: a neutral face in MediaPipe's 468-point topology, and how it was made.
+"""The canonical face: a neutral face in MediaPipe's 468-point topology, as it is stored.
 
-``canonical_face.npz`` is our own. ``make_canonical_face`` made it from MediaPipe's landmarks of
-the public-domain NASA portrait that scikit-image carries (``skimage.data.astronaut``): averaged
-over sizes, made symmetric, turned upright, scaled to an inter-ocular distance of 63 mm, and the
-smile closed. Triangles are the 3-cycles of MediaPipe's own edge list. Building a head reads the
-stored file and needs neither library.
+``canonical_face.npz`` is our own; ``canonical_face_maker`` tells how it was made. Building a head
+reads the stored file and needs neither MediaPipe nor a picture.
 """
 
 from pathlib import Path
@@ -12,18 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from shared.open_head_parts.lip_rings import (
-    FACE_OUTLINE,
-    INNER_LOWER,
-    INNER_UPPER,
-    LEFT_IRIS,
-    LOWER_RINGS,
-    OUTER_LOWER,
-    OUTER_UPPER,
-    RIGHT_IRIS,
-    UPPER_RINGS,
-)
 
 N_FACE_VERTICES = 468
 INTER_OCULAR_M = 0.063
@@ -52,152 +37,3 @@ def load_canonical_face() -> CanonicalFace:
             stored["faces"].astype(np.int64),
             stored["mirror"].astype(np.int64),
         )
-
-
-def save_canonical_face(face: CanonicalFace) -> None:
-    """Store a face made anew; for maintainers."""
-    np.savez(
-        FACE_FILE,
-        vertices=face.vertices.astype(np.float32),
-        irises=face.irises.astype(np.float32),
-        faces=face.faces.astype(np.int16),
-        mirror=face.mirror.astype(np.int16),
-    )
-
-
-def make_canonical_face() -> CanonicalFace:
-    """Make the face from the portrait; needs mediapipe, scikit-image and OpenCV."""
-    points = _portrait_landmarks()
-    mirror = _mirror_pairs(points[:N_FACE_VERTICES])
-    pairs = np.concatenate([mirror, LEFT_IRIS, RIGHT_IRIS])
-    points = _upright(_symmetric(points, pairs))
-    scale = INTER_OCULAR_M / np.linalg.norm(points[LEFT_IRIS[0]] - points[RIGHT_IRIS[0]])
-    irises = [RIGHT_IRIS[0], LEFT_IRIS[0]]
-    points = (points - points[irises].mean(0)) * scale
-    face = _close_smile(points[:N_FACE_VERTICES])
-    face = 0.5 * (face + face[mirror] * [-1, 1, 1])
-    return CanonicalFace(face, points[irises], _triangles(face), mirror)
-
-
-def _portrait_landmarks() -> Floats:
-    """MediaPipe's landmarks of the portrait, averaged over sizes: x right, y up, z out. [478, 3]"""
-    import cv2
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-    from skimage.data import astronaut
-
-    portrait = astronaut()[0:320, 60:380]
-    found = []
-    for size in (320, 480, 640, 800, 960):
-        picture = cv2.resize(portrait, (size, size), interpolation=cv2.INTER_CUBIC)
-        with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
-            marks = mesh.process(picture).multi_face_landmarks[0].landmark
-        found.append([[mark.x, -mark.y, -mark.z] for mark in marks])
-    return np.asarray(found).mean(0)
-
-
-def _mirror_pairs(points: Floats) -> Ints:
-    """Match each vertex with its mirror image's nearest, one to one. [468]"""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    mirrored = points * [-1, 1, 1]
-    here = np.array([33, 263, 61, 291, 234, 454, 1, 10, 152, 132, 361])
-    there = np.array([263, 33, 291, 61, 454, 234, 1, 10, 152, 361, 132])
-    for _ in range(6):
-        turn, shift = rigid_alignment(mirrored[here], points[there])
-        here, there = linear_sum_assignment(cdist(mirrored @ turn.T + shift, points) ** 2)
-    return there
-
-
-def rigid_alignment(source: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """Rotation and shift that bring ``source`` nearest to ``target`` (Kabsch)."""
-    centre, goal = source.mean(0), target.mean(0)
-    left, _, right = np.linalg.svd((source - centre).T @ (target - goal))
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    turn = (left @ flip @ right).T
-    return turn, goal - turn @ centre
-
-
-def _symmetric(points: Floats, pairs: Ints) -> Floats:
-    """Mean of the face and its mirror image, its plane of symmetry put at x = 0."""
-    mirrored = points[pairs] * [-1, 1, 1]
-    turn, shift = rigid_alignment(mirrored, points)
-    mean = 0.5 * (mirrored @ turn.T + shift + points)
-    # Pairs differ along the plane's normal only; turn that normal onto x.
-    across = mean - mean[pairs]
-    normal = np.linalg.svd(across)[2][0]
-    normal *= np.sign(normal[0])
-    middle = 0.5 * (mean + mean[pairs])
-    up = np.array([0.0, 1.0, 0.0]) - normal[1] * normal
-    up /= np.linalg.norm(up)
-    axes = np.stack([normal, up, np.cross(normal, up)])
-    return (mean - middle.mean(0)) @ axes.T
-
-
-def _upright(points: Floats) -> Floats:
-    """Pitch the head so that forehead (10) and chin (152) are equally far forward."""
-    line = points[10] - points[152]
-    angle = np.arctan2(line[2], line[1])
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return points @ np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]]).T
-
-
-def _close_smile(face: Floats) -> Floats:
-    """Bring the lips together and the mouth corners in; what is far away stays."""
-    from scipy.interpolate import RBFInterpolator
-
-    width = np.linalg.norm(face[291] - face[61])
-    narrow = min(1.0, 0.80 * INTER_OCULAR_M / width)
-    middle = 0.5 * (np.array(face[list(INNER_UPPER)]) + face[list(INNER_LOWER)])  # [11, 3]
-    corner_y = face[61, 1]
-    # A smile lifts the corners: the closed line sinks to meet its own middle.
-    middle[:, 1] += 0.7 * (middle[5, 1] - corner_y) * (np.abs(middle[:, 0]) / middle[-1, 0]) ** 2
-    goals: dict[int, Floats] = {}
-    for rings, inner in ((UPPER_RINGS, INNER_UPPER), (LOWER_RINGS, INNER_LOWER)):
-        for ring in rings:
-            for column, vertex in enumerate(ring):
-                goal = face[vertex] + middle[column] - face[inner[column]]
-                goals[vertex] = goal * [narrow, 1, 1]
-    near = np.linalg.norm(face - face[[61, 291]].mean(0), axis=1)
-    for vertex in np.flatnonzero(near > 1.5 * width / 2):
-        if vertex not in goals and (near[vertex] > 0.045 or vertex in FACE_OUTLINE):
-            goals[int(vertex)] = face[vertex]
-    known = np.array(list(goals))
-    smooth = RBFInterpolator(
-        face[known], np.array(list(goals.values())) - face[known], kernel="linear"
-    )
-    return face + smooth(face)
-
-
-def _triangles(face: Floats) -> Ints:
-    """3-cycles of MediaPipe's edges, wound counter-clockwise seen from the front. [852, 3]"""
-    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
-
-    edges = {tuple(sorted(edge)) for edge in FACEMESH_TESSELATION}
-    near: dict[int, set[int]] = {}
-    for first, second in edges:
-        near.setdefault(first, set()).add(second)
-        near.setdefault(second, set()).add(first)
-    cycles = {tuple(sorted((a, b, c))) for a, b in edges for c in near[a] & near[b]}
-    # Two cycles run around a nostril's wing without bounding a face of their own.
-    triangles = np.array(sorted(cycles - {(49, 64, 129), (279, 294, 358)}))
-    corners = face[triangles]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    outward = corners.mean(1) - np.array([0.0, face[:, 1].mean(), -0.06])
-    is_inward = (normal * outward).sum(1) < 0
-    triangles[is_inward] = triangles[is_inward][:, ::-1]
-    return triangles
-
-
-__all__ = [
-    "FACE_FILE",
-    "INTER_OCULAR_M",
-    "N_FACE_VERTICES",
-    "OUTER_LOWER",
-    "OUTER_UPPER",
-    "CanonicalFace",
-    "load_canonical_face",
-    "make_canonical_face",
-    "rigid_alignment",
-    "save_canonical_face",
-]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import dijkstra
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,9 +22,6 @@ def edges_of(faces: Ints) -> Ints:
 
 def skin_distances(vertices: Floats, faces: Ints) -> Floats:
     """Shortest way between vertices along edges, so that lips are far apart. [V, V] m"""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import dijkstra
-
     edges = edges_of(faces)
     lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     n = len(vertices)
@@ -51,7 +50,7 @@ def bump(distances: Floats, goals: Mapping[int, Sequence[float]], reach: float) 
 
 def membrane(vertices: Floats, faces: Ints, fixed: Mapping[int, float]) -> Floats:
     """Value per vertex that is as smooth as the fixed ones allow (harmonic). [V]"""
-    laplacian = _laplacian(vertices, faces)
+    laplacian = graph_laplacian(vertices, faces)
     known = np.array(list(fixed))
     values = np.array(list(fixed.values()))
     free = np.setdiff1d(np.arange(len(vertices)), known)
@@ -75,7 +74,7 @@ def harmonics(vertices: Floats, faces: Ints, joined: Ints, n_modes: int) -> tupl
     Returns:
         Modes [V, n_modes] and their frequencies relative to the first [n_modes].
     """
-    laplacian = _laplacian(vertices, faces)
+    laplacian = graph_laplacian(vertices, faces)
     owner = np.arange(len(vertices))
     owner[joined[:, 1]] = joined[:, 0]
     kept, column = np.unique(owner, return_inverse=True)
@@ -90,7 +89,7 @@ def harmonics(vertices: Floats, faces: Ints, joined: Ints, n_modes: int) -> tupl
     return modes, np.sqrt(values[1 : n_modes + 1] / values[1])
 
 
-def _laplacian(vertices: Floats, faces: Ints) -> Floats:
+def graph_laplacian(vertices: Floats, faces: Ints) -> Floats:
     """Graph Laplacian with inverse edge lengths. [V, V]"""
     edges = edges_of(faces)
     weights = 0.01 / np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)

@@ -47,8 +47,10 @@ TOOTH_ARCH = (0.024, 0.022)
 
 
 class Part(NamedTuple):
-    """Vertices and triangles beside the face; indices count from the part's first vertex,
-    negative ones -1 - i mean face vertex i."""
+    """Vertices and triangles beside the face.
+
+    Indices count from the part's first vertex; a negative one, -1 - i, means face vertex i.
+    """
 
     region: str
     vertices: Floats  # [P, 3] m

@@ -5,6 +5,7 @@ the jaw joint's work and has no unit. ``_L`` is built, ``_R`` is its mirror imag
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,20 @@ from shared.open_head_parts.lip_rings import (
 
 Floats = NDArray[np.float64]
 Goals = dict[int, Sequence[float]]
-LipGoal = Callable[[float, int, bool], Sequence[float]]
-"""(place from -1, right corner, to 1, left corner; ring 0 outer to 3 inner; is upper) -> mm"""
+
+
+class Spot(NamedTuple):
+    """Where on the lips a landmark is."""
+
+    along: float
+    """-1 at the right corner, 1 at the left one."""
+    ring: int
+    """0 the outer contour to 3 the inner one."""
+    is_upper: bool
+
+
+LipGoal = Callable[[Spot], Sequence[float]]
+"""Displacement in millimetres."""
 
 LIP_REACH = 0.010
 CHEEK_REACH = 0.016
@@ -37,7 +50,7 @@ def expression_units(face: CanonicalFace, jaw_weights: Floats) -> dict[str, Floa
 
     def lips(goal: LipGoal) -> Floats:
         goals = {
-            vertex: goal(place, ring, is_upper)
+            vertex: goal(Spot(float(place), ring, is_upper))
             for is_upper, rings in ((True, UPPER_RINGS), (False, LOWER_RINGS))
             for ring, row in enumerate(rings)
             for vertex, place in zip(row, np.linspace(-1, 1, len(row)), strict=True)
@@ -63,7 +76,7 @@ def expression_units(face: CanonicalFace, jaw_weights: Floats) -> dict[str, Floa
         start=np.zeros_like(face.vertices),
     )
     units["jawForward"] = jaw_weights[:, None] * [0, 0, 0.005]
-    units["mouthLeft"], units["mouthRight"] = both(lips(lambda u, r, up: (6, 0, 0)))
+    units["mouthLeft"], units["mouthRight"] = both(lips(lambda _: (6, 0, 0)))
     units |= {name: lips(goal) for name, goal in _LIP_UNITS.items()}
     return dict(sorted(units.items()))
 
@@ -84,24 +97,28 @@ def _left_half(place: float) -> float:
     return float(np.exp(-(((place - 0.4) / 0.4) ** 2)))
 
 
-def _roll(place: float, ring: int, *, sign: float) -> Sequence[float]:
+def _roll(at: Spot, *, sign: float) -> Sequence[float]:
     """Lip turned inwards around its own length."""
-    up = (2.0, 1.5, 0.0, -1.5)[ring] * sign
-    return (0, up * _dome(place), (-2.0, -3.0, -4.0, -4.0)[ring] * _dome(place))
+    up = (2.0, 1.5, 0.0, -1.5)[at.ring] * sign
+    return (0, up * _dome(at.along), (-2.0, -3.0, -4.0, -4.0)[at.ring] * _dome(at.along))
 
 
 _LIP_UNITS: dict[str, LipGoal] = {
-    "mouthClose": lambda u, r, up: (0, (-1.5 if up else 3.5) * _dome(u), 0),
-    "mouthFunnel": lambda u, r, up: (
-        -5 * u,
-        (1 if up else -1) * (0.5 + 0.8 * r) * _dome(u),
-        3 + 3 * _dome(u),
+    "mouthClose": lambda at: (0, (-1.5 if at.is_upper else 3.5) * _dome(at.along), 0),
+    "mouthFunnel": lambda at: (
+        -5 * at.along,
+        (1 if at.is_upper else -1) * (0.5 + 0.8 * at.ring) * _dome(at.along),
+        3 + 3 * _dome(at.along),
     ),
-    "mouthPucker": lambda u, r, up: (-9 * u, 0, 2 + 3 * _dome(u)),
-    "mouthRollLower": lambda u, r, up: (0, 0, 0) if up else _roll(u, r, sign=1),
-    "mouthRollUpper": lambda u, r, up: _roll(u, r, sign=-1) if up else (0, 0, 0),
-    "mouthShrugLower": lambda u, r, up: (0, 0, 0) if up else (0, 4 * _dome(u), 1.5 * _dome(u)),
-    "mouthShrugUpper": lambda u, r, up: (0, 4 * _dome(u), 1.5 * _dome(u)) if up else (0, 0, 0),
+    "mouthPucker": lambda at: (-9 * at.along, 0, 2 + 3 * _dome(at.along)),
+    "mouthRollLower": lambda at: (0, 0, 0) if at.is_upper else _roll(at, sign=1),
+    "mouthRollUpper": lambda at: _roll(at, sign=-1) if at.is_upper else (0, 0, 0),
+    "mouthShrugLower": lambda at: (
+        (0, 0, 0) if at.is_upper else (0, 4 * _dome(at.along), 1.5 * _dome(at.along))
+    ),
+    "mouthShrugUpper": lambda at: (
+        (0, 4 * _dome(at.along), 1.5 * _dome(at.along)) if at.is_upper else (0, 0, 0)
+    ),
 }
 
 
@@ -145,18 +162,20 @@ def _left_units(
         "eyeWide": patch(
             still | {v: (0, 3 * a, 0) for v, a in zip(upper_lid, arch, strict=True)}, LID_REACH
         ),
-        "mouthDimple": lips(lambda u, r, up: _scaled((3, 1, -4), _leftness(u))),
-        "mouthFrown": lips(lambda u, r, up: _scaled((0, -6, -1), _leftness(u))),
+        "mouthDimple": lips(lambda at: _scaled((3, 1, -4), _leftness(at.along))),
+        "mouthFrown": lips(lambda at: _scaled((0, -6, -1), _leftness(at.along))),
         "mouthLowerDown": lips(
-            lambda u, r, up: (0, 0, 0) if up else _scaled((0, -5, 0), _left_half(u))
+            lambda at: (0, 0, 0) if at.is_upper else _scaled((0, -5, 0), _left_half(at.along))
         ),
         "mouthPress": lips(
-            lambda u, r, up: _scaled((0, -1 if up else 2, -1), (r / 3) * _left_half(u))
+            lambda at: _scaled(
+                (0, -1 if at.is_upper else 2, -1), (at.ring / 3) * _left_half(at.along)
+            )
         ),
-        "mouthSmile": lips(lambda u, r, up: _scaled((6, 6, -3), _leftness(u))),
-        "mouthStretch": lips(lambda u, r, up: _scaled((7, -3, -3), _leftness(u))),
+        "mouthSmile": lips(lambda at: _scaled((6, 6, -3), _leftness(at.along))),
+        "mouthStretch": lips(lambda at: _scaled((7, -3, -3), _leftness(at.along))),
         "mouthUpperUp": lips(
-            lambda u, r, up: _scaled((0, 5, 0), _left_half(u)) if up else (0, 0, 0)
+            lambda at: _scaled((0, 5, 0), _left_half(at.along)) if at.is_upper else (0, 0, 0)
         ),
         "noseSneer": patch({279: (0, 3, 0), 429: (0, 3, 0), 420: (0, 3, 1)}, LIP_REACH),
     }

@@ -1,0 +1,112 @@
+"""Points on the head's surface that pictures are compared at, and how their depth may vary."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from shared.contracts.tracked_dataset import REGIONS
+from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.open_head_parts.canonical_face import N_FACE_VERTICES
+from shared.open_head_parts.fields import graph_laplacian
+from shared.open_head_parts.lip_rings import FACE_OUTLINE
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+REGIONS_USED = ("face", "lips", "nose", "brows", "hair")
+MIN_FACING = 0.25
+"""Cosine between a triangle's normal and the front below which it gets no points."""
+N_DEPTH_MODES = 60
+FACE_DEPTH_M = 0.005
+HAIR_DEPTH_M = 0.025
+HAIR_DEPTH_RISE = 0.35
+"""Spread of the true depth about the model's: of the face; of hair at most, and how fast it
+grows with the distance from the face's outline."""
+
+
+class SurfacePoints(NamedTuple):
+    """Points of the head's surface, each in a triangle."""
+
+    corners: Ints  # [P, 3] vertices
+    weights: Floats  # [P, 3] barycentric
+    normals: NDArray[np.float32]  # [P, 3] at rest
+
+
+def surface_points(
+    model: HeadModel, rest: Floats, pixels_per_metre: float, spacing: float
+) -> SurfacePoints:
+    """Front-facing points of face and hair, about ``spacing`` pixels apart."""
+    faces = _used_faces(model)
+    corners = rest[faces]  # [F, 3, 3]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    double_area = np.linalg.norm(normals, axis=1)
+    normals /= np.maximum(double_area, 1e-12)[:, None]
+    area_px = 0.5 * double_area * normals[:, 2] * pixels_per_metre**2
+    is_seen = normals[:, 2] > MIN_FACING
+    counts = np.where(is_seen, np.ceil(area_px / spacing**2), 0).astype(np.int64)
+    owner = np.repeat(np.arange(len(faces)), counts)
+    turn = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # The R2 sequence (Roberts 2018) spreads any number of points evenly, without a seed.
+    spread = (0.5 + turn[:, None] * [0.7548776662466927, 0.5698402909980532]) % 1.0
+    is_outside = spread.sum(1) > 1
+    spread[is_outside] = 1 - spread[is_outside]
+    weights = np.concatenate([1 - spread.sum(1, keepdims=True), spread], axis=1)
+    return SurfacePoints(faces[owner], weights, normals[owner].astype(np.float32))
+
+
+def local_points(
+    model: HeadModel, shape: torch.Tensor, pose: HeadPose, points: SurfacePoints
+) -> NDArray[np.float32]:
+    """Points about the root joint, with expression and jaw but no head pose. [T, P, 3] m"""
+    still = pose._replace(
+        rotation=torch.zeros_like(pose.rotation), translation=torch.zeros_like(pose.translation)
+    )
+    neutral = neutral_vertices(model, shape)
+    weights = torch.from_numpy(points.weights).float()
+    placed = []
+    for start in range(0, len(pose.expr), 64):
+        part = HeadPose(*[value[start : start + 64] for value in still])
+        vertices = pose_vertices(model, neutral, part) - model.joints[0]
+        corners = vertices[:, torch.from_numpy(points.corners)]  # [t, P, 3, 3]
+        placed.append((corners * weights[..., None]).sum(2).numpy())
+    return np.concatenate(placed)
+
+
+def depth_modes(model: HeadModel, rest: Floats) -> Floats:
+    """Smooth changes of depth over face and hair, one sigma each; other parts follow. [M, V]"""
+    faces = _used_faces(model)
+    members = np.unique(faces)
+    place = np.full(len(rest), -1)
+    place[members] = np.arange(len(members))
+    values, vectors = np.linalg.eigh(graph_laplacian(rest[members], place[faces]))
+    modes = vectors[:, 1 : N_DEPTH_MODES + 1]
+    modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[1] / values[1 : len(modes.T) + 1])
+    peak = np.abs(modes).argmax(0)
+    modes *= np.sign(modes[peak, np.arange(modes.shape[1])])  # an eigenvector's sign is arbitrary
+    away, _ = cKDTree(rest[list(FACE_OUTLINE)]).query(rest[members])
+    away[members < N_FACE_VERTICES] = 0
+    modes *= np.minimum(FACE_DEPTH_M + HAIR_DEPTH_RISE * away, HAIR_DEPTH_M)[:, None]
+    _, nearest = cKDTree(rest[members]).query(rest)
+    spread = modes[nearest]  # [V, M]
+    for vertices in _rigid_parts(model):
+        spread[vertices] = spread[vertices].mean(0)
+    result: Floats = spread.T.copy()
+    return result
+
+
+def _used_faces(model: HeadModel) -> Ints:
+    labels = [REGIONS.index(name) for name in REGIONS_USED]
+    return model.faces.numpy()[np.isin(model.face_regions.numpy(), labels)]
+
+
+def _rigid_parts(model: HeadModel) -> list[Ints]:
+    """Vertices of each eyeball and each row of teeth."""
+    weights = model.weights.numpy()
+    parts = [np.flatnonzero(weights[:, joint] > 0) for joint in (3, 4)]
+    is_tooth = model.face_regions.numpy() == REGIONS.index("teeth")
+    teeth = np.unique(model.faces.numpy()[is_tooth])
+    lower = weights[teeth, 2] > 0
+    return [*parts, teeth[lower], teeth[~lower]]
