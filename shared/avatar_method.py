@@ -1,7 +1,7 @@
 """The avatar method contract: how Gaussians are built on a subject and posed by a motion.
 
-One module per method in ``shared/avatar_methods/``; the file name is the registry name. The
-trainer, the renderer and the few-shot bench know methods by this contract only.
+One module per method in ``shared/avatar_methods/``; the file name is the registry name. Trainer
+and renderer know methods by this contract only.
 """
 
 from typing import NamedTuple, Protocol
@@ -23,19 +23,73 @@ class Subject(NamedTuple):
     K: Tensor  # [3, 3] of the reference crop
     crop_size: int
     training_pose: HeadPose  # the T training frames
+    training_body: Tensor  # [T, 6] torso motion: axis-angle (rad) and shift (m), from picture flow
+
+
+class Seed(NamedTuple):
+    """Points of one training frame that Gaussians start from."""
+
+    frame: int
+    pixels: Tensor  # [M, 2] x, y in crop pixels
+    colors: Tensor  # [M, 3] in [0, 1]
+    spacing: Tensor  # [M] distance to the neighbouring points, px
 
 
 class AvatarModel(Protocol):
-    """A method's trained or untrained model; in practice an ``nn.Module``."""
+    """A method's model; an ``nn.Module``."""
 
     def condition(self, motion: HeadPose) -> Tensor:
         """All that the pose of each frame depends on. -> [T, C]
 
-        Called once per motion, so that temporal context (a torso that follows the head, say)
-        is resolved here; ``pose`` then needs its own frame only.
+        Called once per motion, so that what depends on the whole of it (a torso that follows the
+        head, say) is settled here; ``pose`` then needs its own frame only.
         """
         ...
 
     def pose(self, condition: Tensor) -> Gaussians:
         """Posed Gaussians of one frame. [C] -> N Gaussians"""
+        ...
+
+
+class TrainableModel(AvatarModel, Protocol):
+    """What the training loop needs besides."""
+
+    def training_condition(self, frame: int) -> Tensor:
+        """Condition of a training frame, with the tracking corrections learned so far. -> [C]"""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything to be stored, parameters and fixed arrays, by name."""
+        ...
+
+    def learning_rates(self) -> dict[str, float]:
+        """Initial learning rate of every trainable parameter, by name."""
+        ...
+
+    def per_gaussian(self) -> dict[str, int]:
+        """The dimension that counts Gaussians, of every tensor that has one, by name."""
+        ...
+
+    def regularisation(self, frame: int) -> Tensor:
+        """Penalty added to the picture loss of a training frame."""
+        ...
+
+    def settle(self) -> None:
+        """Bring what is derived from learned tracking corrections up to date with them."""
+        ...
+
+
+class AvatarMethod(Protocol):
+    """What a method's module offers."""
+
+    def create(
+        self, subject: Subject, seeds: list[Seed], options: MethodOptions, seed: int
+    ) -> TrainableModel:
+        """A model before training."""
+        ...
+
+    def restore(
+        self, subject: Subject, tensors: dict[str, Tensor], options: MethodOptions
+    ) -> TrainableModel:
+        """The model whose ``tensors()`` were stored."""
         ...

@@ -1,0 +1,259 @@
+"""rigged_gaussians: Gaussians that ride on the head model's triangles.
+
+Source: GaussianAvatars (Qian et al., CVPR 2024): triangle frames, local parameters, binding,
+position and scale regularisers. Departures: few training frames instead of many cameras, so
+Gaussians start from pixels of training frames, not one per triangle; the torso is a rigid body
+of its own that follows the head by a learned rule; position and colour are corrected linearly in
+a short code of expression and head rotation, as wrinkles, lips and mouth interior need; head pose
+and torso of the training frames are refined with the Gaussians.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from shared.avatar_method import MethodOptions, Seed, Subject
+from shared.gaussians import Gaussians
+from shared.geometry.rotations import (
+    axis_angle_to_matrix,
+    matrix_to_quaternion,
+    multiply_quaternions,
+)
+from shared.head_model import HeadPose, joint_transforms, neutral_vertices
+from shared.rigging.body import body_transform, fit_body_rule, follow_head
+from shared.rigging.expression_code import CodeBasis, expression_codes, fit_code_basis
+from shared.rigging.seeding import bind_pixels
+from shared.rigging.triangle_frames import triangle_frames
+
+DEFAULT_OPTIONS: MethodOptions = {"n_expression_codes": 12}
+START_OPACITY = 0.7
+MAX_DISTANCE = 1.0
+"""Beyond this many triangle sizes from its triangle a Gaussian is pulled back (GaussianAvatars)."""
+MAX_SCALE = 0.6
+"""Above this many triangle sizes a Gaussian is shrunk (GaussianAvatars)."""
+WEIGHTS = {"distance": 1e-3, "scale": 1e-2, "move": 1e-1, "tint": 3.0, "body": 3e-2}
+BODY_REGIONS = (11,)
+"""Label of the torso in ``tracked_dataset.REGIONS``."""
+
+LEARNED = (
+    "local",
+    "log_scales",
+    "quats",
+    "opacity_logits",
+    "colors",
+    "moves",
+    "tints",
+    "pose_deltas",
+    "body",
+)
+FIXED = ("binding", "code_weights", "code_offset", "body_rule")
+GAUSSIAN_DIMENSION = {
+    "local": 0,
+    "log_scales": 0,
+    "quats": 0,
+    "opacity_logits": 0,
+    "colors": 0,
+    "moves": 1,
+    "tints": 1,
+    "binding": 0,
+}
+
+
+class RiggedGaussians(nn.Module):
+    """The method's parameters; shapes: N Gaussians, C codes, T training frames."""
+
+    local: Tensor  # [N, 3] place in the triangle's frame, in triangle sizes
+    log_scales: Tensor  # [N, 3] of triangle sizes
+    quats: Tensor  # [N, 4] in the triangle's frame
+    opacity_logits: Tensor  # [N]
+    colors: Tensor  # [N, 3]
+    moves: Tensor  # [C, N, 3] correction of ``local`` per code
+    tints: Tensor  # [C, N, 3] correction of ``colors`` per code
+    pose_deltas: Tensor  # [T, 6] correction of the tracked head pose
+    body: Tensor  # [T, 6] torso motion
+    binding: Tensor  # [N] face of each Gaussian
+    code_weights: Tensor  # [E + 6, C]
+    code_offset: Tensor  # [C]
+    body_rule: Tensor  # [7, 6]
+
+    def __init__(self, subject: Subject, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        for name in LEARNED:
+            self.register_parameter(name, nn.Parameter(tensors[name].clone()))
+        for name in FIXED:
+            self.register_buffer(name, tensors[name].clone())
+        self.subject = subject
+        self.neutral = neutral_vertices(subject.head_model, subject.shape)
+        self.rest_rotation, self.rest_shift, self.pivot = _body_rest(subject, self.neutral)
+
+    def condition(self, motion: HeadPose) -> Tensor:
+        """Head pose, torso motion and codes of each frame. -> [T, 18 + E + 6 + C]"""
+        head = torch.cat([motion.rotation, motion.translation], 1)
+        return self._pack(motion, follow_head(self.body_rule, head))
+
+    def training_condition(self, frame: int) -> Tensor:
+        """The same for a training frame, with corrected head pose and its own torso. -> [C]"""
+        tracked = HeadPose(*(values[frame : frame + 1] for values in self.subject.training_pose))
+        delta = self.pose_deltas[frame : frame + 1]
+        moved = tracked._replace(
+            rotation=tracked.rotation + delta[:, :3],
+            translation=tracked.translation + delta[:, 3:],
+        )
+        return self._pack(moved, self.body[frame : frame + 1])[0]
+
+    def _pack(self, motion: HeadPose, body: Tensor) -> Tensor:
+        codes = expression_codes(CodeBasis(self.code_weights, self.code_offset), motion)
+        return torch.cat([*motion, body, codes], dim=1)
+
+    def pose(self, condition: Tensor) -> Gaussians:
+        """Posed Gaussians of one frame."""
+        n_expr = self.subject.head_model.expr_basis.shape[0]
+        sizes = (n_expr, 3, 3, 3, 6, 3, 6, self.code_offset.shape[0])
+        *motion, body, codes = condition[None].split(sizes, dim=1)
+        frames = triangle_frames(
+            self._vertices(HeadPose(*motion), body[0]), self.subject.head_model.faces
+        )
+        binding = self.binding
+        size = frames.sizes.index_select(0, binding)  # [N]
+        axes = (frames.rotations * frames.sizes[:, None, None]).index_select(0, binding)
+        local = self.local + (codes @ self.moves.flatten(1)).view(-1, 3)
+        means = (axes * local[:, None]).sum(-1) + frames.centres.index_select(0, binding)
+        turns = matrix_to_quaternion(frames.rotations).index_select(0, binding)
+        return Gaussians(
+            means=means,
+            quats=multiply_quaternions(turns, self.quats),
+            scales=self.log_scales.exp() * size[:, None],
+            opacities=torch.sigmoid(self.opacity_logits),
+            colors=self.colors + (codes @ self.tints.flatten(1)).view(-1, 3),
+        )
+
+    def _vertices(self, motion: HeadPose, body: Tensor) -> Tensor:
+        """Mesh in world space: skinned, with the torso instead of FLAME's root joint. [V, 3]"""
+        model = self.subject.head_model
+        shaped = self.neutral + torch.einsum("e,evc->vc", motion.expr[0], model.expr_basis)
+        rotations, shifts = joint_transforms(model.joints, motion)
+        turn, shift = body_transform(body, self.rest_rotation, self.rest_shift, self.pivot)
+        rotations = torch.cat([turn[None], rotations[0, 1:]])
+        shifts = torch.cat([shift[None], shifts[0, 1:] + motion.translation])
+        blended = (model.weights @ rotations.flatten(1)).view(-1, 3, 3)
+        return (blended * shaped[:, None]).sum(-1) + model.weights @ shifts
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and fixed arrays, by name."""
+        return {name: getattr(self, name).detach() for name in (*LEARNED, *FIXED)}
+
+    def learning_rates(self) -> dict[str, float]:
+        """Adam's initial learning rates; positions are in triangle sizes."""
+        return {
+            "local": 6e-3,
+            "log_scales": 1e-2,
+            "quats": 3e-3,
+            "opacity_logits": 3e-2,
+            "colors": 5e-3,
+            "moves": 1e-3,
+            "tints": 1e-3,
+            "pose_deltas": 2e-4,
+            "body": 4e-4,
+        }
+
+    def per_gaussian(self) -> dict[str, int]:
+        """Which dimension of which tensor counts Gaussians."""
+        return GAUSSIAN_DIMENSION
+
+    def regularisation(self, frame: int) -> Tensor:
+        """GaussianAvatars' two terms, small corrections, and a torso that moves smoothly."""
+        distance = torch.relu(self.local.norm(dim=1) - MAX_DISTANCE).mean()
+        scale = torch.relu(self.log_scales.exp() - MAX_SCALE).norm(dim=1).mean()
+        penalty = WEIGHTS["distance"] * distance + WEIGHTS["scale"] * scale
+        penalty = penalty + WEIGHTS["move"] * self.moves.square().mean()
+        penalty = penalty + WEIGHTS["tint"] * self.tints.square().mean()
+        if 0 < frame < len(self.body) - 1:
+            bend = self.body[frame] - 0.5 * (self.body[frame - 1] + self.body[frame + 1])
+            penalty = penalty + WEIGHTS["body"] * bend.square().sum() / 1e-4
+        return penalty
+
+    def settle(self) -> None:
+        """Refit the torso's rule to the refined head poses and torso motions."""
+        pose = self.subject.training_pose
+        head = torch.cat([pose.rotation, pose.translation], 1) + self.pose_deltas.detach()
+        self.body_rule.copy_(fit_body_rule(head, self.body.detach()))
+
+
+def create(
+    subject: Subject, seeds: list[Seed], options: MethodOptions, seed: int
+) -> RiggedGaussians:
+    """Gaussians at the seeds' pixels, on the mesh as it stood in their frames."""
+    neutral = neutral_vertices(subject.head_model, subject.shape)
+    pose = subject.training_pose
+    n_codes = int(options.get("n_expression_codes", DEFAULT_OPTIONS["n_expression_codes"]))
+    basis = fit_code_basis(subject.head_model, neutral, pose, n_codes)
+    head = torch.cat([pose.rotation, pose.translation], 1)
+    n = sum(len(points.pixels) for points in seeds)
+    n_frames = len(pose.expr)
+    start = {
+        "local": torch.zeros(n, 3),
+        "log_scales": torch.zeros(n, 3),
+        "quats": _jittered_identity(n, seed),
+        "opacity_logits": torch.full((n,), START_OPACITY).logit(),
+        "colors": torch.cat([points.colors for points in seeds]),
+        "moves": torch.zeros(len(basis.offset), n, 3),
+        "tints": torch.zeros(len(basis.offset), n, 3),
+        "pose_deltas": torch.zeros(n_frames, 6),
+        "body": subject.training_body,
+        "binding": torch.zeros(n, dtype=torch.int64),
+        "code_weights": basis.weights,
+        "code_offset": basis.offset,
+        "body_rule": fit_body_rule(head, subject.training_body),
+    }
+    model = RiggedGaussians(subject, start)
+    at = 0
+    for points in seeds:
+        to = at + len(points.pixels)
+        with torch.no_grad():
+            bound = bind_pixels(
+                points.pixels,
+                _frame_vertices(model, points.frame),
+                subject.head_model.faces,
+                subject.viewmat,
+                K=subject.K,
+                crop_size=subject.crop_size,
+            )
+            model.binding[at:to] = bound.binding
+            model.local[at:to] = bound.local
+            spread = (points.spacing * bound.pixel_sizes).clamp(1e-3, 1.0)
+            model.log_scales[at:to] = spread.log()[:, None]
+        at = to
+    return model
+
+
+def restore(
+    subject: Subject, tensors: dict[str, Tensor], options: MethodOptions
+) -> RiggedGaussians:
+    """The stored model; ``options`` are in the shapes already."""
+    del options
+    return RiggedGaussians(subject, tensors)
+
+
+def _frame_vertices(model: RiggedGaussians, frame: int) -> Tensor:
+    motion = HeadPose(*(values[frame : frame + 1] for values in model.subject.training_pose))
+    return model._vertices(motion, model.body[frame])  # noqa: SLF001 - same module
+
+
+def _jittered_identity(n: int, seed: int) -> Tensor:
+    """Nearly identity: isotropic Gaussians have no gradient of their own by rotation."""
+    noise = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+    return torch.tensor([1.0, 0, 0, 0]) + 0.01 * noise
+
+
+def _body_rest(subject: Subject, neutral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the usual head pose puts the torso: rotation, shift and the torso's centre."""
+    pose = subject.training_pose
+    turn = axis_angle_to_matrix(pose.rotation.median(0).values)
+    root = subject.head_model.joints[0]
+    shift = root - turn @ root + pose.translation.median(0).values
+    labels = subject.head_model.face_regions
+    is_body = torch.zeros(len(labels), dtype=torch.bool)
+    for label in BODY_REGIONS:
+        is_body |= labels == label
+    vertices = subject.head_model.faces[is_body].unique()
+    centre = neutral[vertices].mean(0) if len(vertices) else root
+    return turn, shift, turn @ centre + shift

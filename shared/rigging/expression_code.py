@@ -1,0 +1,77 @@
+"""A short code of the expression, which learned corrections are linear in.
+
+Principal components of how the face mesh moves over the training frames, as a linear function of
+expression and jaw, so that any motion has a code. Codes are of unit variance and saturate, since
+corrections are unknown beyond what was seen.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shared.head_model import HeadModel, HeadPose, pose_vertices
+
+LIMIT = 2.0
+"""Codes saturate at this many standard deviations."""
+RIDGE = 1e-3
+N_SAMPLE = 256
+"""Training frames the components are found on, evenly chosen."""
+
+
+class CodeBasis(NamedTuple):
+    """Linear map from (expr, jaw, rotation) to codes."""
+
+    weights: Tensor  # [E + 6, C]
+    offset: Tensor  # [C]
+
+
+def inputs_of(pose: HeadPose) -> Tensor:
+    """What a code is made of. -> [B, E + 6]"""
+    return torch.cat([pose.expr, pose.jaw_pose, pose.rotation], dim=1)
+
+
+def fit_code_basis(
+    model: HeadModel, neutral: Tensor, pose: HeadPose, n_expression: int
+) -> CodeBasis:
+    """Find ``n_expression`` components of the face's motion, and add the head's rotation.
+
+    Args:
+        model: The head model.
+        neutral: The subject at rest. [V, 3]
+        pose: The training frames.
+        n_expression: Number of components.
+
+    Returns:
+        A basis of ``n_expression + 3`` codes.
+    """
+    n_frames = len(pose.expr)
+    step = max(1, n_frames // N_SAMPLE)
+    sample = HeadPose(*(values[::step] for values in pose))
+    still = sample._replace(
+        rotation=torch.zeros_like(sample.rotation),
+        translation=torch.zeros_like(sample.translation),
+        neck_pose=torch.zeros_like(sample.neck_pose),
+    )
+    face = model.landmark_vertices[:468:2]
+    moves = pose_vertices(model, neutral, still)[:, face].flatten(1)  # [B, 234 * 3] m
+    moves = moves - moves.mean(0)
+    components = torch.linalg.svd(moves, full_matrices=False)[2][:n_expression]
+    codes = moves @ components.T
+    features = torch.cat([sample.expr, sample.jaw_pose], dim=1)
+    centre = features.mean(0)
+    scale = features.std(0).clamp_min(1e-4)
+    inputs = (features - centre) / scale
+    gram = inputs.T @ inputs + RIDGE * len(inputs) * torch.eye(inputs.shape[1])
+    slopes = torch.linalg.solve(gram, inputs.T @ codes) / scale[:, None]
+    slopes = slopes / (features @ slopes).std(0).clamp_min(1e-8)
+    turn_scale = pose.rotation.std(0).clamp_min(1e-3)
+    weights = torch.block_diag(slopes, torch.diag(1 / turn_scale))
+    offset = -torch.cat([centre @ slopes, pose.rotation.mean(0) / turn_scale])
+    return CodeBasis(weights, offset)
+
+
+def expression_codes(basis: CodeBasis, pose: HeadPose) -> Tensor:
+    """Codes of each frame, within ``LIMIT``. -> [B, C]"""
+    raw = inputs_of(pose) @ basis.weights + basis.offset
+    return LIMIT * torch.tanh(raw / LIMIT)
