@@ -147,7 +147,9 @@ def _paint_over(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays and num
         out = frame[y].reshape(-1)[3 * x0 : 3 * x1]
         for i in range(3 * width):
             value = gain[i] * drawn[i] + through[i] * np.float32(behind[i])
-            out[i] = np.uint8(np.int32(min(value + np.float32(0.5), np.float32(255))))
+            # Learned colours may leave [0, 1].
+            value = min(max(value + np.float32(0.5), np.float32(0)), np.float32(255))
+            out[i] = np.uint8(np.int32(value))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # Numba has no types
@@ -161,8 +163,7 @@ def _paint_alpha(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays and nu
             solid = max(alpha[row, column], np.float32(1e-4))
             for channel in range(3):
                 value = np.float32(255) * colors[row, column, channel] / solid
-                frame[y, x, channel] = np.uint8(
-                    np.int32(min(value + np.float32(0.5), np.float32(255)))
-                )
+                value = min(max(value + np.float32(0.5), np.float32(0)), np.float32(255))
+                frame[y, x, channel] = np.uint8(np.int32(value))
             cover = np.float32(255) * weights[row, column] * alpha[row, column]
             frame[y, x, 3] = np.uint8(np.int32(min(cover + np.float32(0.5), np.float32(255))))

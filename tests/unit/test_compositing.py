@@ -113,3 +113,14 @@ def test_resampled_render_keeps_its_colour() -> None:
     frame = painted(3, 1.0, Window(0, 0, 8, 4, K))
 
     np.testing.assert_array_equal(frame, np.broadcast_to([255, 0, 0], (8, 8, 3)))
+
+
+def test_colours_beyond_their_range_are_limited() -> None:
+    """A learned colour of 1.5 or -0.5 does not wrap around."""
+    frame = np.zeros((4, 4, 3), np.uint8)
+    colors = torch.tensor([1.5, -0.5, 0.0]).expand(4, 4, 3)
+    window = Window(0, 0, 4, 4, K)
+
+    paint(frame, frame.copy(), window, np.ones((4, 4), np.float32), (colors, torch.ones(4, 4)))
+
+    assert [255, 0, 0] == frame[2, 2].tolist()
