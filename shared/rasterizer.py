@@ -18,6 +18,16 @@ class Rendered(NamedTuple):
     depth: Tensor  # [H, W] alpha-weighted depth sum (divide by alpha for the mean), m
 
 
+class ScreenStatistics(NamedTuple):
+    """What densification asks of each Gaussian: buffers that every backward pass adds to.
+
+    ``gradient / n_views`` is the figure that gsplat's default strategy compares with 0.0002.
+    """
+
+    gradient: Tensor  # [N] float32, sum over views of |d(loss) / d(2D mean)|, half sides as unit
+    n_views: Tensor  # [N] int64, views in which the Gaussian was drawn
+
+
 class Rasterizer(Protocol):
     """What a rasterizer module offers."""
 
@@ -29,11 +39,14 @@ class Rasterizer(Protocol):
         width: int,
         height: int,
         background: Tensor | None = None,  # [C] or [H, W, C]; None is black
+        *,
+        statistics: ScreenStatistics | None = None,
     ) -> Rendered:
         """Draw; differentiable in the Gaussians and the background.
 
         The maths is gsplat's: EWA projection with a 0.3 px^2 low-pass on the 2D covariance,
         pixel centres at half integers, alpha = min(0.999, opacity exp(-sigma)), contributions
         under 1/255 skipped, front-to-back until transmittance falls to 1e-4.
+        ``statistics`` is added to when the gradient is computed, never by drawing alone.
         """
         ...

@@ -17,7 +17,7 @@ NEAR = 0.01
 def rasterize(
     gaussians: Gaussians,
     viewmat: Tensor,
-    K: Tensor,  # noqa: N803 - the contract's name
+    K: Tensor,
     width: int,
     height: int,
     background: Tensor | None = None,
@@ -32,7 +32,7 @@ def rasterize(
 def project(
     gaussians: Gaussians,
     viewmat: Tensor,
-    K: Tensor,  # noqa: N803
+    K: Tensor,
     width: int,
     height: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,7 +94,7 @@ def blend(
         alpha = (opacities[i] * torch.exp(-sigma)).clamp(max=0.999)
         alpha = torch.where(alpha >= 1 / 255, alpha, torch.zeros_like(alpha))
         after = transmittance * (1 - alpha)
-        is_open = is_open & (after > 1e-4)  # noqa: PLR2004 - the contract's limit
+        is_open = is_open & (after > 1e-4)
         weight = torch.where(is_open, alpha * transmittance, torch.zeros_like(alpha))
         image = image + weight[..., None] * colors[i]
         depth = depth + weight * depths[i]

@@ -94,3 +94,15 @@ def bin_into_tiles(rects, order, n_tiles_x, n_tiles, n_parts):
                     ids[cursor[tile]] = i
                     cursor[tile] += 1
     return starts, ids
+
+
+@njit(cache=True)
+def slot_starts(rects):
+    """Where each splat's gradient slots begin, one slot for each tile in its rectangle. [N + 1]"""
+    starts = np.empty(rects.shape[0] + 1, np.int64)
+    total = np.int64(0)
+    for i in range(rects.shape[0]):
+        starts[i] = total
+        total += (rects[i, 1] - rects[i, 0] + 1) * np.int64(rects[i, 3] - rects[i, 2] + 1)
+    starts[rects.shape[0]] = total
+    return starts

@@ -8,7 +8,6 @@ Everything that a kernel inlines stays in the kernel's own file: Numba's cache o
 that file only, and would run stale code after a change elsewhere.
 """
 
-
 import numpy as np
 from numba import njit, prange
 
@@ -24,25 +23,28 @@ FAR = np.float32(1e10)  # m
 LOG8_E = np.float32(1.4426950408889634 / 8)  # one nat in exponent units
 LOG8_THRESHOLD = np.float32(-7.99435343685886 / 8)  # log2(1/255)/8
 TILE = 16  # px
-
+SMALLEST = np.float32(1e-30)  # an opacity that has a logarithm and is never drawn
 
 
 @njit(inline="always", fastmath=FLAGS, error_model="numpy")
-def write_splat(splats, rects, i, x, y, conic_xx, conic_xy, conic_yy, opacity, depth, width, height):
+def write_splat(
+    splats, rects, i, x, y, cov_xx, cov_xy, cov_yy, inverse_det, opacity, depth, width, height
+):
     """Fill row ``i`` and the tiles it touches; the bounds are those of alpha >= 1/255."""
     half = np.float32(0.5)
+    conic_xx, conic_xy, conic_yy = cov_yy * inverse_det, -cov_xy * inverse_det, cov_xx * inverse_det
     log8_opacity = np.log2(opacity) * np.float32(0.125)
     reach = log8_opacity - LOG8_THRESHOLD
-    det = conic_xx * conic_yy - conic_xy * conic_xy
-    extent = np.float32(2) * reach / (LOG8_E * det)
-    extent_x = np.sqrt(max(extent * conic_yy, np.float32(0)))
-    extent_y = np.sqrt(max(extent * conic_xx, np.float32(0)))
+    extent = max(reach, np.float32(0)) * (np.float32(2) / LOG8_E)
+    extent_x, extent_y = np.sqrt(extent * cov_xx), np.sqrt(extent * cov_yy)
     # Comparisons in floats first: casting a huge float to an integer is undefined.
     left = max(np.ceil(x - extent_x - half), np.float32(0))
     right = min(np.floor(x + extent_x - half), np.float32(width - 1))
     top = max(np.ceil(y - extent_y - half), np.float32(0))
     bottom = min(np.floor(y + extent_y - half), np.float32(height - 1))
-    is_drawn = reach > 0 and det > 0 and det < np.inf and left <= right and top <= bottom
+    # Each comparison is false for NaN, so a splat that overflowed is not drawn.
+    is_drawn = reach > 0 and left <= right and top <= bottom
+    is_drawn = is_drawn and 0 < conic_xx < np.inf and 0 < conic_yy < np.inf
     if is_drawn:
         rects[i, 0] = np.int32(left) >> 4
         rects[i, 1] = np.int32(right) >> 4
@@ -78,9 +80,23 @@ def prepare_splats(means2d, conics, opacities, depths, width, height, splats, re
         rects: Written. [N, 4] int16
     """
     for i in prange(means2d.shape[0]):
+        xx, xy, yy = conics[i, 0], conics[i, 1], conics[i, 2]
+        det = xx * yy - xy * xy
+        inverse_det = np.float32(1) / det
         write_splat(
-            splats, rects, i, means2d[i, 0], means2d[i, 1], conics[i, 0], conics[i, 1],
-            conics[i, 2], opacities[i], depths[i], width, height,
+            splats,
+            rects,
+            i,
+            means2d[i, 0],
+            means2d[i, 1],
+            yy * inverse_det,
+            -xy * inverse_det,
+            xx * inverse_det,
+            det,
+            max(opacities[i], SMALLEST),
+            depths[i],
+            width,
+            height,
         )
 
 
@@ -92,9 +108,15 @@ def rotation_of(quats, i):
     w, x, y, z = w * scale, x * scale, y * scale, z * scale
     one, two = np.float32(1), np.float32(2)
     return (
-        one - two * (y * y + z * z), two * (x * y - w * z), two * (x * z + w * y),
-        two * (x * y + w * z), one - two * (x * x + z * z), two * (y * z - w * x),
-        two * (x * z - w * y), two * (y * z + w * x), one - two * (x * x + y * y),
+        one - two * (y * y + z * z),
+        two * (x * y - w * z),
+        two * (x * z + w * y),
+        two * (x * y + w * z),
+        one - two * (x * x + z * z),
+        two * (y * z - w * x),
+        two * (x * z - w * y),
+        two * (y * z + w * x),
+        one - two * (x * x + y * y),
     )
 
 
@@ -118,15 +140,18 @@ def project(means, quats, scales, opacities, camera, width, height, splats, rect
     r00, r01, r02, r10, r11, r12 = camera[0], camera[1], camera[2], camera[3], camera[4], camera[5]
     r20, r21, r22, t0, t1, t2 = camera[6], camera[7], camera[8], camera[9], camera[10], camera[11]
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
-    margin_x = np.float32(0.15) * width / fx
-    margin_y = np.float32(0.15) * height / fy
-    left, right = -cx / fx - margin_x, (width - cx) / fx + margin_x
-    top, bottom = -cy / fy - margin_y, (height - cy) / fy + margin_y
+    width_px, height_px = np.float32(width), np.float32(height)
+    margin_x = np.float32(0.15) * width_px / fx
+    margin_y = np.float32(0.15) * height_px / fy
+    left, right = -cx / fx - margin_x, (width_px - cx) / fx + margin_x
+    top, bottom = -cy / fy - margin_y, (height_px - cy) / fy + margin_y
     for i in prange(means.shape[0]):
         m0, m1, m2 = means[i, 0], means[i, 1], means[i, 2]
         s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
         length = abs(quats[i, 0]) + abs(quats[i, 1]) + abs(quats[i, 2]) + abs(quats[i, 3])
-        total = abs(m0) + abs(m1) + abs(m2) + abs(s0) + abs(s1) + abs(s2) + length + abs(opacities[i])
+        total = (
+            abs(m0) + abs(m1) + abs(m2) + abs(s0) + abs(s1) + abs(s2) + length + abs(opacities[i])
+        )
         bad[i] = not (total < np.inf and length > zero)
         x = r00 * m0 + r01 * m1 + r02 * m2 + t0
         y = r10 * m0 + r11 * m1 + r12 * m2 + t1
@@ -156,16 +181,38 @@ def project(means, quats, scales, opacities, camera, width, height, splats, rect
         inverse_det = one / det
         opacity = opacities[i] if is_in_front else zero
         write_splat(
-            splats, rects, i, fx * x * inverse_z + cx, fy * y * inverse_z + cy,
-            cov_yy * inverse_det, -cov_xy * inverse_det, cov_xx * inverse_det,
-            max(opacity, np.float32(1e-30)), z, width, height,
+            splats,
+            rects,
+            i,
+            fx * x * inverse_z + cx,
+            fy * y * inverse_z + cy,
+            cov_xx,
+            cov_xy,
+            cov_yy,
+            inverse_det,
+            max(opacity, SMALLEST),
+            z,
+            width,
+            height,
         )
 
 
 @njit(parallel=True, cache=True, fastmath=FLAGS, error_model="numpy")
 def project_backward(
-    means, quats, scales, camera, width, height, splats, rects,
-    v_means2d, v_conics, v_depths, v_means, v_quats, v_scales,
+    means,
+    quats,
+    scales,
+    camera,
+    width,
+    height,
+    splats,
+    rects,
+    v_means2d,
+    v_conics,
+    v_depths,
+    v_means,
+    v_quats,
+    v_scales,
 ):
     """Gradients of the loss in the 3D parameters from those in the 2D ones.
 
@@ -191,10 +238,11 @@ def project_backward(
     r00, r01, r02, r10, r11, r12 = camera[0], camera[1], camera[2], camera[3], camera[4], camera[5]
     r20, r21, r22, o0, o1, o2 = camera[6], camera[7], camera[8], camera[9], camera[10], camera[11]
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
-    margin_x = np.float32(0.15) * width / fx
-    margin_y = np.float32(0.15) * height / fy
-    left, right = -cx / fx - margin_x, (width - cx) / fx + margin_x
-    top, bottom = -cy / fy - margin_y, (height - cy) / fy + margin_y
+    width_px, height_px = np.float32(width), np.float32(height)
+    margin_x = np.float32(0.15) * width_px / fx
+    margin_y = np.float32(0.15) * height_px / fy
+    left, right = -cx / fx - margin_x, (width_px - cx) / fx + margin_x
+    top, bottom = -cy / fy - margin_y, (height_px - cy) / fy + margin_y
     for i in prange(means.shape[0]):
         if rects[i, 1] < rects[i, 0]:
             for k in range(3):
@@ -256,7 +304,10 @@ def project_backward(
         qw, qx, qy, qz = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
         inverse_length = one / np.sqrt(qw * qw + qx * qx + qy * qy + qz * qz)
         qw, qx, qy, qz = (
-            qw * inverse_length, qx * inverse_length, qy * inverse_length, qz * inverse_length,
+            qw * inverse_length,
+            qx * inverse_length,
+            qy * inverse_length,
+            qz * inverse_length,
         )
         dw = two * (qx * (g21 - g12) + qy * (g02 - g20) + qz * (g10 - g01))
         dx = two * (qw * (g21 - g12) + qy * (g01 + g10) + qz * (g02 + g20) - two * qx * (g11 + g22))

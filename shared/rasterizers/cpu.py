@@ -4,50 +4,33 @@ Equal input gives equal bytes for any number of threads. The kernels are compile
 (about half a minute) and kept in Numba's cache on disk.
 """
 
-import threading
-from typing import Any, NamedTuple
+from typing import Any
 
-import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
-from shared.raster_kernels import binning, blending, projection
-from shared.rasterizer import Rendered
+from shared.raster_kernels import drawing
+from shared.raster_kernels.drawing import Camera, FloatArray, Footprints, Splats
+from shared.rasterizer import Rendered, ScreenStatistics
 
-FloatArray = npt.NDArray[np.float32]
+MAX_SIDE = 16384
+"""Pixels; beyond it float32 positions get coarse."""
 
-# Numba's simplest threading layer must not be entered by two threads at once.
-_KERNELS = threading.Lock()
-
-
-class Camera(NamedTuple):
-    """Where the picture is taken from."""
-
-    parameters: FloatArray  # [16] rotation rows, translation, fx, fy, cx, cy
-    width: int
-    height: int
+RGB = 3
 
 
-class Splats(NamedTuple):
-    """Gaussians in the image plane, sorted into tiles; all that blending and its gradient need."""
-
-    values: FloatArray  # [N, 8], columns in ``projection.py``
-    rects: npt.NDArray[np.int16]  # [N, 4] tiles x0, x1, y0, y1
-    starts: npt.NDArray[np.int32]  # [n_tiles + 1]
-    ids: npt.NDArray[np.int32]
-
-
-def rasterize(
+def rasterize(  # noqa: PLR0917 - the contract's order
     gaussians: Gaussians,
     viewmat: Tensor,
-    K: Tensor,  # noqa: N803 - the field's name for intrinsics
+    K: Tensor,
     width: int,
     height: int,
     background: Tensor | None = None,
+    *,
+    statistics: ScreenStatistics | None = None,
 ) -> Rendered:
     """Draw; see the contract in ``shared/rasterizer.py``.
 
@@ -62,8 +45,9 @@ def rasterize(
     check_background(background, camera, n_channels)
     inputs = (*gaussians, background)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return Rendered(*_Rasterize.apply(camera, *inputs))
-    return Rendered(*_draw(camera, *(_array(tensor) for tensor in inputs))[1:])
+        return Rendered(*_Rasterize.apply(camera, statistics, *inputs))  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        return _draw(camera, gaussians, background)[0]
 
 
 def check_gaussians(gaussians: Gaussians) -> None:
@@ -72,22 +56,22 @@ def check_gaussians(gaussians: Gaussians) -> None:
     Raises:
         InvalidInput: ``bad_gaussians``, with what was found and what was expected.
     """
-    n = gaussians.means.shape[0] if gaussians.means.ndim else 0
-    widths = {"means": (3,), "quats": (4,), "scales": (3,), "opacities": (), "colors": None}
-    for (name, width), tensor in zip(widths.items(), gaussians, strict=True):
+    for name, tensor in gaussians._asdict().items():
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
             raise InvalidInput(
                 "bad_gaussians",
                 f"{name} is {tensor.dtype} on {tensor.device}; the CPU rasterizer takes "
                 "torch.float32 on cpu",
             )
-        expected = (n, *(width if width is not None else tensor.shape[1:2] or (1,)))
-        if tuple(tensor.shape) != expected:
+    n = gaussians.means.shape[0] if gaussians.means.ndim else 0
+    n_channels = gaussians.colors.shape[-1] if gaussians.colors.ndim else 0
+    expected = Gaussians((n, 3), (n, 4), (n, 3), (n,), (n, max(n_channels, 1)))  # type: ignore[arg-type]
+    for name, tensor in gaussians._asdict().items():
+        shape = getattr(expected, name)
+        if tuple(tensor.shape) != shape:
             raise InvalidInput(
-                "bad_gaussians", f"{name} is {list(tensor.shape)}, expected {list(expected)}"
+                "bad_gaussians", f"{name} is {list(tensor.shape)}, expected {list(shape)}"
             )
-    if gaussians.colors.shape[1] != 3:  # noqa: PLR2004 - other counts follow
-        raise InvalidInput("bad_gaussians", "colors must be [N, 3] for now")
 
 
 def check_background(background: Tensor, camera: Camera, n_channels: int) -> None:
@@ -122,52 +106,66 @@ def camera_of(viewmat: Tensor, intrinsics: Tensor, width: int, height: int) -> C
         raise InvalidInput(
             "bad_camera", "the camera has no gradient here; move the Gaussians instead"
         )
-    view = viewmat.numpy().astype(np.float64)
-    k = intrinsics.numpy().astype(np.float64)
-    is_finite = bool(np.isfinite(view).all() and np.isfinite(k).all())
-    if not is_finite or k[0, 0] <= 0 or k[1, 1] <= 0 or k[0, 1] != 0:
-        raise InvalidInput("bad_camera", "K needs positive focal lengths, no skew, finite numbers")
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise InvalidInput("bad_camera", f"cannot draw {width}x{height}; 1 to {MAX_SIDE} px a side")
-    parameters = np.concatenate(
-        [view[:3, :3].ravel(), view[:3, 3], [k[0, 0], k[1, 1], k[0, 2], k[1, 2]]]
-    )
-    return Camera(parameters.astype(np.float32), int(width), int(height))
-
-
-MAX_SIDE = 16384
-"""Pixels; tile numbers are held in 16 bits and positions in float32."""
+    view = viewmat.detach().cpu().numpy().astype(np.float32)
+    k = intrinsics.detach().cpu().numpy().astype(np.float32)
+    fx, fy, cx, cy = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
+    parameters = np.concatenate([view[:3, :3].ravel(), view[:3, 3], [fx, fy, cx, cy]])
+    parameters = parameters.astype(np.float32)
+    if not (np.isfinite(parameters).all() and fx > 0 and fy > 0 and k[0, 1] == 0):
+        raise InvalidInput("bad_camera", "K needs positive focal lengths, no skew, finite numbers")
+    return Camera(parameters, int(width), int(height))
 
 
 class _Rasterize(torch.autograd.Function):
     """``_draw`` with its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, camera: Camera, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401 - torch's context has no type
-        splats, *images = _draw(camera, *(_array(tensor) for tensor in inputs))
-        ctx.camera, ctx.splats = camera, splats
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's context takes any attribute
+        camera: Camera,
+        statistics: ScreenStatistics | None,
+        *inputs: Tensor,
+    ) -> Rendered:
+        gaussians, background = Gaussians(*inputs[:5]), inputs[5]
+        rendered, splats, images = _draw(camera, gaussians, background)
+        ctx.camera, ctx.statistics, ctx.splats = camera, statistics, splats
         ctx.save_for_backward(*inputs, *images)
         ctx.set_materialize_grads(False)
-        return images[0], images[1], images[2]
+        return rendered
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        means, quats, scales, opacities, colors, background, *images = ctx.saved_tensors
-        arrays = [_array(t) for t in (means, quats, scales, opacities, colors)]
+    def backward(
+        ctx: Any,  # noqa: ANN401 - same
+        *gradients: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
+        gaussians, background = Gaussians(*ctx.saved_tensors[:5]), ctx.saved_tensors[5]
+        images = ctx.saved_tensors[6:]
+        alpha = images[1]
+        sizes = [(*alpha.shape, gaussians.colors.shape[1]), alpha.shape, alpha.shape]
         image_gradients = [
-            _array(torch.zeros_like(image) if gradient is None else gradient)
-            for image, gradient in zip(images, gradients, strict=True)
+            torch.zeros(size) if gradient is None else gradient
+            for size, gradient in zip(sizes, gradients, strict=True)
         ]
-        v_gaussians = _draw_backward(
-            ctx.camera, ctx.splats, arrays, [_array(image) for image in images], image_gradients
+        footprints = _blend_backward(
+            ctx.splats, gaussians.colors, background, images, image_gradients
         )
+        results = _project_backward(ctx.camera, ctx.splats, gaussians, footprints)
+        if ctx.statistics is not None:
+            _add_statistics(ctx.statistics, footprints, ctx.splats, ctx.camera)
         v_background = None
-        if ctx.needs_input_grad[6] and gradients[0] is not None:
-            v_background = gradients[0] * (1 - images[1])[..., None]
+        if ctx.needs_input_grad[7]:
+            v_background = image_gradients[0] * (1 - alpha)[..., None]
             if background.ndim == 1:
-                v_background = v_background.sum((0, 1))
-        return (None, *v_gaussians, v_background)
+                v_background = _sum_over_pixels(v_background)
+        return (None, None, *results, v_background)
+
+
+def _sum_over_pixels(image: Tensor) -> Tensor:
+    """[H, W, C] -> [C], by NumPy because torch's order of adding depends on the thread count."""
+    return torch.from_numpy(image.numpy().sum((0, 1), dtype=np.float64).astype(np.float32))
 
 
 def _array(tensor: Tensor) -> FloatArray:
@@ -176,82 +174,80 @@ def _array(tensor: Tensor) -> FloatArray:
     return array
 
 
+def _flat(tensor: Tensor) -> FloatArray:
+    """The same in one dimension."""
+    return _array(tensor).reshape(-1)
+
+
 def _draw(
-    camera: Camera,
-    means: FloatArray,
-    quats: FloatArray,
-    scales: FloatArray,
-    opacities: FloatArray,
-    colors: FloatArray,
-    background: FloatArray,
-) -> tuple[Splats, Tensor, Tensor, Tensor]:
-    """Splats, colours, alpha, depth."""
-    n = means.shape[0]
-    values = np.empty((n, projection.SPLAT_WIDTH), np.float32)
-    rects = np.empty((n, 4), np.int16)
-    bad = np.empty(n, np.uint8)
-    with _KERNELS:
-        projection.project(
-            means, quats, scales, opacities, camera.parameters, camera.width, camera.height,
-            values, rects, bad,
-        )
-        if bad.any() or not np.isfinite(colors).all():
-            raise InvalidInput(
-                "bad_gaussians",
-                f"{int(bad.sum())} of {n} Gaussians have a number that is not finite "
-                "or a zero quaternion",
-            )
-        splats = _bin(values, rects, camera)
-        out_colors = torch.empty(camera.height, camera.width, colors.shape[1])
-        out_alpha = torch.empty(camera.height, camera.width)
-        out_depth = torch.empty(camera.height, camera.width)
-        blending.blend(
-            splats.values, colors, splats.starts, splats.ids, blending.lane_positions(),
-            background if background.ndim == 3 else background[None, None],  # noqa: PLR2004
-            out_colors.numpy(), out_alpha.numpy(), out_depth.numpy(),
-        )
-    return splats, out_colors, out_alpha, out_depth
+    camera: Camera, gaussians: Gaussians, background: Tensor
+) -> tuple[Rendered, Splats, tuple[Tensor, ...]]:
+    """The picture, what blending needed, and the images that the gradient needs."""
+    size = (camera.width, camera.height)
+    shape = (camera.height, camera.width)
+    n_channels = gaussians.colors.shape[1]
+    colors = _array(gaussians.colors)
+    if not bool(torch.isfinite(gaussians.colors).all()):
+        raise InvalidInput("bad_gaussians", "colors has numbers that are not finite")
+    with drawing.KERNELS:
+        splats = drawing.project([_array(tensor) for tensor in gaussians[:4]], camera)
+        alpha = torch.empty(shape)
+        if n_channels == RGB:
+            image, depth = torch.empty(*shape, RGB), torch.empty(shape)
+            images = (image, alpha, depth)
+            flat = (_flat(image), _flat(alpha), _flat(depth))
+            drawing.blend_rgb(splats, colors, _flat(background), size, flat)
+            return Rendered(*images), splats, images
+        features = torch.empty(*shape, n_channels + 1)
+        drawing.blend_channels(splats, colors, size, (_flat(features), _flat(alpha)))
+    image = features[..., :n_channels] + (1 - alpha)[..., None] * background
+    depth = features[..., n_channels].contiguous()
+    return Rendered(image, alpha, depth), splats, (features, alpha)
 
 
-def _bin(values: FloatArray, rects: npt.NDArray[np.int16], camera: Camera) -> Splats:
-    """Sort by depth and into tiles."""
-    n = values.shape[0]
-    depth_bits = np.ascontiguousarray(values[:, 7]).view(np.int32)
-    order = binning.sort_by_depth(
-        depth_bits, rects, np.empty(n, np.int64), np.empty(n, np.int64)
-    )
-    n_tiles_x = -(-camera.width // projection.TILE)
-    n_tiles_y = -(-camera.height // projection.TILE)
-    starts, ids = binning.bin_into_tiles(
-        rects, order, n_tiles_x, n_tiles_x * n_tiles_y, numba.get_num_threads()
-    )
-    return Splats(values, rects, starts, ids)
-
-
-def _draw_backward(
-    camera: Camera,
+def _blend_backward(
     splats: Splats,
-    gaussians: list[FloatArray],
-    images: list[FloatArray],
-    gradients: list[FloatArray],
-) -> tuple[Tensor, ...]:
+    colors: Tensor,
+    background: Tensor,
+    images: tuple[Tensor, ...],
+    gradients: list[Tensor],
+) -> Footprints:
+    """Gradients in the image plane from those in colours, alpha and depth."""
+    v_image, v_alpha, v_depth = gradients
+    size = (v_alpha.shape[1], v_alpha.shape[0])
+    flat_images = [_flat(image) for image in images]
+    if colors.shape[1] == RGB:
+        flat_gradients = [_flat(v_image), _flat(v_alpha), _flat(v_depth)]
+        with drawing.KERNELS:
+            return drawing.blend_rgb_backward(
+                splats, _array(colors), size, flat_images, flat_gradients
+            )
+    # The channels were blended over nothing: what the background adds goes by alpha.
+    v_features = torch.cat([v_image, v_depth[..., None]], -1)
+    flat_gradients = [_flat(v_features), _flat(v_alpha - (v_image * background).sum(-1))]
+    with drawing.KERNELS:
+        return drawing.blend_channels_backward(
+            splats, _array(colors), size, flat_images, flat_gradients
+        )
+
+
+def _project_backward(
+    camera: Camera, splats: Splats, gaussians: Gaussians, footprints: Footprints
+) -> list[Tensor]:
     """Gradients of means, quats, scales, opacities, colours."""
-    means, quats, scales, opacities, colors = gaussians
-    n = means.shape[0]
-    v_means2d = np.empty((n, 2), np.float32)
-    v_conics = np.empty((n, 3), np.float32)
-    v_depths = np.empty(n, np.float32)
-    results = [torch.empty(array.shape) for array in gaussians]
-    v_means, v_quats, v_scales, v_opacities, v_colors = (result.numpy() for result in results)
-    with _KERNELS:
-        blending.blend_backward(
-            splats.values, colors, splats.rects, splats.starts, splats.ids,
-            blending.lane_positions(), *images, *gradients,
-            v_means2d, v_conics, v_opacities, v_colors, v_depths,
+    arrays = [_array(tensor) for tensor in gaussians[:3]]
+    results = [torch.empty(array.shape) for array in arrays]
+    with drawing.KERNELS:
+        drawing.project_backward(
+            arrays, camera, splats, footprints, [result.numpy() for result in results]
         )
-        projection.project_backward(
-            means, quats, scales, camera.parameters, camera.width, camera.height,
-            splats.values, splats.rects, v_means2d, v_conics, v_depths,
-            v_means, v_quats, v_scales,
-        )
-    return tuple(results)
+    return [*results, torch.from_numpy(footprints.opacities), torch.from_numpy(footprints.colors)]
+
+
+def _add_statistics(
+    statistics: ScreenStatistics, footprints: Footprints, splats: Splats, camera: Camera
+) -> None:
+    """Add this view to the caller's buffers."""
+    half_sides = torch.tensor([camera.width / 2, camera.height / 2])
+    statistics.gradient.add_((torch.from_numpy(footprints.means2d) * half_sides).norm(dim=1))
+    statistics.n_views.add_(torch.from_numpy(splats.rects[:, 0] <= splats.rects[:, 1]))

@@ -1,86 +1,284 @@
-"""The CPU rasterizer against the float64 reference, and its refusals."""
+"""The CPU rasterizer against the float64 reference, its edge cases and its refusals."""
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
 import pytest
 import torch
 from torch import Tensor
 
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
-from shared.geometry.rotations import axis_angle_to_matrix
+from shared.raster_kernels import (
+    blending,
+    blending_backward,
+    blending_features,
+    blending_features_backward,
+    lanes,
+)
+from shared.rasterizer import ScreenStatistics
 from shared.rasterizers import cpu
 from tests import reference_rasterizer
+from tests.rasterizer_scenes import (
+    HEIGHT,
+    WIDTH,
+    assert_same,
+    draw,
+    make_background,
+    make_camera,
+    make_gaussians,
+)
 
-WIDTH, HEIGHT = 53, 37
-
-
-def make_camera() -> tuple[Tensor, Tensor]:
-    """A turned camera with an off-centre principal point. float64"""
-    viewmat = torch.eye(4, dtype=torch.float64)
-    viewmat[:3, :3] = axis_angle_to_matrix(torch.tensor([0.2, -0.1, 0.3], dtype=torch.float64))
-    viewmat[:3, 3] = torch.tensor([0.1, 0.2, 0.3])
-    intrinsics = torch.tensor([[60.0, 0, 27], [0, 58, 18], [0, 0, 1]], dtype=torch.float64)
-    return viewmat, intrinsics
-
-
-def make_gaussians(seed: int, n: int = 60, sigma: float = 0.05, channels: int = 3) -> Gaussians:
-    """Random Gaussians in front of the camera, some of them behind it. float64"""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    means = normal(n, 3) * 0.4 + torch.tensor([0, 0, 2.5], dtype=torch.float64)
-    means[: n // 10, 2] = -1
-    return Gaussians(
-        means,
-        normal(n, 4),
-        torch.exp(normal(n, 3) * 0.5) * sigma,
-        torch.sigmoid(normal(n) + 1),
-        torch.rand(n, channels, generator=generator, dtype=torch.float64),
-    )
+SATURATED = 0.6  # m, so large that most pixels close before the last Gaussian
 
 
-def draw_with_gradients(
-    rasterizer: object, dtype: torch.dtype, gaussians: Gaussians, background: Tensor
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The three images, and the gradients of a fixed random loss in the six inputs."""
-    viewmat, intrinsics = make_camera()
-    inputs = [t.detach().clone().to(dtype).requires_grad_() for t in (*gaussians, background)]
-    rendered = rasterizer.rasterize(  # type: ignore[attr-defined]
-        Gaussians(*inputs[:5]), viewmat.to(dtype), intrinsics.to(dtype), WIDTH, HEIGHT, inputs[5]
-    )
-    generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(t.shape, generator=generator, dtype=torch.float64) for t in rendered]
-    loss = sum((t * w.to(dtype)).sum() for t, w in zip(rendered, weights, strict=True))
-    gradients = torch.autograd.grad(loss, inputs)
-    return [t.detach().double() for t in rendered], [t.double() for t in gradients]
+def single(n: int = 60, n_channels: int = 3) -> Gaussians:
+    """A scene in float32, as the rasterizer takes it."""
+    return Gaussians(*(t.float() for t in make_gaussians(0, n=n, n_channels=n_channels)))
 
 
-@pytest.mark.parametrize(("seed", "sigma"), [(0, 0.05), (1, 0.02), (2, 0.3)])
-def test_images_and_gradients_equal_the_reference(seed: int, sigma: float) -> None:
-    """Images agree within 1e-4 and gradients within 1e-4 of their norm, saturated scenes too."""
+@pytest.mark.parametrize("is_image", [False, True])
+@pytest.mark.parametrize(
+    ("seed", "sigma"), [(0, 0.05), (1, 0.02), (2, 0.2), (3, SATURATED), (4, 0.001)]
+)
+def test_rgb_equals_the_reference(seed: int, sigma: float, *, is_image: bool) -> None:
+    """Images agree within 5e-5 and gradients within 1e-4 of their norm."""
     gaussians = make_gaussians(seed, sigma=sigma)
-    background = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    background = make_background(seed, 3, is_image=is_image)
 
-    images, gradients = draw_with_gradients(cpu, torch.float32, gaussians, background)
-    expected_images, expected_gradients = draw_with_gradients(
-        reference_rasterizer, torch.float64, gaussians, background
-    )
+    actual = draw(cpu, torch.float32, gaussians, background)
+    expected = draw(reference_rasterizer, torch.float64, gaussians, background)
 
-    for expected, actual in zip(expected_images, images, strict=True):
-        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4)
-    for expected, actual in zip(expected_gradients, gradients, strict=True):
-        assert (actual - expected).norm() <= 1e-4 * expected.norm()
+    assert_same(actual, expected, atol=5e-5, rtol_gradient=1e-4)
 
 
-def test_wrong_shape_is_refused() -> None:
-    """Opacities of the wrong length raise ``bad_gaussians``."""
-    gaussians = Gaussians(*(t.float() for t in make_gaussians(0)))
+@pytest.mark.parametrize("n_channels", [1, 2, 4, 17])
+def test_any_number_of_channels_equals_the_reference(n_channels: int) -> None:
+    """One channel or many: the same tolerances as RGB."""
+    gaussians = make_gaussians(5, n_channels=n_channels)
+    background = make_background(5, n_channels, is_image=n_channels % 2 == 0)
+
+    actual = draw(cpu, torch.float32, gaussians, background)
+    expected = draw(reference_rasterizer, torch.float64, gaussians, background)
+
+    assert_same(actual, expected, atol=5e-5, rtol_gradient=1e-4)
+
+
+def test_long_lists_equal_the_reference() -> None:
+    """More Gaussians in a tile than are prepared at a time (256) change nothing."""
+    gaussians = make_gaussians(6, n=700)
+    gaussians = gaussians._replace(opacities=gaussians.opacities * 0.02 + 0.005)
+    background = make_background(6, 3, is_image=False)
+
+    actual = draw(cpu, torch.float32, gaussians, background)
+    expected = draw(reference_rasterizer, torch.float64, gaussians, background)
+
+    assert_same(actual, expected, atol=5e-5, rtol_gradient=1e-4)
+
+
+def test_drawing_without_gradients_gives_the_same_picture() -> None:
+    """The path under ``no_grad`` returns the bytes of the differentiable one."""
+    gaussians = single()
     viewmat, intrinsics = make_camera()
+
+    with torch.no_grad():
+        plain = cpu.rasterize(gaussians, viewmat, intrinsics, WIDTH, HEIGHT)
+    tracked = cpu.rasterize(
+        gaussians._replace(means=gaussians.means.requires_grad_()),
+        viewmat, intrinsics, WIDTH, HEIGHT,
+    )  # fmt: skip
+
+    assert not plain.colors.requires_grad
+    assert tracked.colors.requires_grad
+    for one, other in zip(plain, tracked, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_bytes_do_not_depend_on_the_thread_count() -> None:
+    """One thread and all threads give equal images and gradients, twice over."""
+    gaussians, background = make_gaussians(7, n=300), make_background(7, 3, is_image=False)
+    n_threads = numba.get_num_threads()
+
+    try:
+        numba.set_num_threads(1)
+        alone = draw(cpu, torch.float32, gaussians, background)
+    finally:
+        numba.set_num_threads(n_threads)
+    together = [draw(cpu, torch.float32, gaussians, background) for _ in range(2)]
+
+    for run in together:
+        for one, other in zip(
+            alone.images + alone.gradients, run.images + run.gradients, strict=True
+        ):
+            assert torch.equal(one, other)
+
+
+def test_nothing_to_draw_shows_the_background() -> None:
+    """No Gaussians: the background everywhere, alpha and depth 0, empty gradients."""
+    gaussians = single(n=0)
+    colors = gaussians.colors.requires_grad_()
+    viewmat, intrinsics = make_camera()
+    background = torch.tensor([0.2, 0.4, 0.6])
+
+    rendered = cpu.rasterize(gaussians, viewmat, intrinsics, WIDTH, HEIGHT, background)
+    rendered.colors.sum().backward()
+
+    assert torch.equal(rendered.colors, background.expand(HEIGHT, WIDTH, 3))
+    assert rendered.alpha.max() == 0
+    assert rendered.depth.max() == 0
+    assert colors.grad is not None
+
+
+def test_gaussians_behind_the_camera_get_no_gradient() -> None:
+    """What is behind or at the camera is neither drawn nor moved."""
+    gaussians = single()
+    means = gaussians.means.clone()
+    means[:30, 2] = torch.linspace(-5, 0.005, 30)
+    means.requires_grad_()
+
+    rendered = cpu.rasterize(
+        gaussians._replace(means=means), torch.eye(4), make_camera()[1], WIDTH, HEIGHT
+    )
+    rendered.colors.sum().backward()
+
+    assert means.grad is not None
+    assert means.grad[:30].abs().max() == 0
+    assert means.grad[30:].abs().max() > 0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-20, 1e3, 1e18, 1e30])
+def test_degenerate_scales_stay_finite(scale: float) -> None:
+    """Points, needles and walls give finite pictures and gradients."""
+    gaussians = single()
+    scales = gaussians.scales.clone()
+    scales[:20] = scale
+    scales[20:40, 0] = scale
+    inputs = [t.clone().requires_grad_() for t in gaussians._replace(scales=scales)]
+
+    rendered = cpu.rasterize(Gaussians(*inputs), *make_camera(), WIDTH, HEIGHT)
+    loss = sum((image.sum() for image in rendered), torch.zeros(()))
+    gradients = torch.autograd.grad(loss, inputs)
+
+    assert all(bool(image.isfinite().all()) for image in rendered)
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+def test_statistics_hold_the_screen_gradient_and_the_views() -> None:
+    """Two backward passes add the 2D gradient's norm twice; drawing alone adds nothing."""
+    gaussians = single()
+    means = gaussians.means.clone().requires_grad_()
+    statistics = ScreenStatistics(torch.zeros(60), torch.zeros(60, dtype=torch.int64))
+
+    def shifted(offset: Tensor) -> Tensor:
+        # In a camera that looks along z, moving by depth / focal shifts a Gaussian by one pixel.
+        moved = means + torch.cat([offset * means[:, 2:] / 60, torch.zeros(60, 1)], 1)
+        intrinsics = torch.tensor([[60.0, 0, 27], [0, 60, 18], [0, 0, 1]])
+        rendered = cpu.rasterize(
+            gaussians._replace(means=moved), torch.eye(4), intrinsics, WIDTH, HEIGHT,
+            statistics=statistics,
+        )  # fmt: skip
+        return rendered.alpha.square().sum()
+
+    shifted(torch.zeros(60, 2))
+    assert statistics.n_views.max() == 0
+    for _ in range(2):
+        shifted(torch.zeros(60, 2)).backward()
+
+    assert statistics.n_views[:6].tolist() == [0] * 6  # behind the camera
+    assert statistics.n_views.max() == 2
+    assert statistics.gradient[statistics.n_views == 0].max() == 0
+    assert statistics.gradient.max() > 0
+
+
+def without_last(gaussians: Gaussians, name: str) -> Gaussians:
+    """One tensor is a row short."""
+    return gaussians._replace(**{name: getattr(gaussians, name)[:-1]})
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda g: without_last(g, "opacities"),
+        lambda g: without_last(g, "colors"),
+        lambda g: g._replace(means=g.means[:, :2]),
+        lambda g: g._replace(quats=g.quats[:, :3]),
+        lambda g: g._replace(colors=g.colors[:, :0]),
+        lambda g: g._replace(colors=g.colors[:, 0]),
+        lambda g: g._replace(means=g.means.double()),
+        lambda g: g._replace(scales=g.scales.to("meta")),
+        lambda g: g._replace(means=g.means / 0),
+        lambda g: g._replace(colors=g.colors * float("nan")),
+        lambda g: g._replace(opacities=g.opacities * float("nan")),
+        lambda g: g._replace(quats=g.quats * 0),
+    ],
+)
+def test_bad_gaussians_are_refused(spoil: Callable[[Gaussians], Gaussians]) -> None:
+    """Wrong shapes, types, devices and numbers raise ``bad_gaussians``."""
+    with pytest.raises(InvalidInput) as refusal:
+        cpu.rasterize(spoil(single()), *make_camera(), WIDTH, HEIGHT)
+
+    assert "bad_gaussians" == refusal.value.code
+
+
+def test_too_many_large_gaussians_are_refused() -> None:
+    """A scene whose lists would not fit into memory raises ``bad_gaussians``."""
+    gaussians = single(n=200)
+    means = torch.tensor([0.0, 0.0, 2.0]).expand(200, 3)
 
     with pytest.raises(InvalidInput) as refusal:
         cpu.rasterize(
-            gaussians._replace(opacities=gaussians.opacities[:-1]), viewmat, intrinsics, 8, 8
-        )
+            gaussians._replace(means=means, scales=gaussians.scales * 0 + 1e4),
+            torch.eye(4), make_camera()[1], 16000, 16000,
+        )  # fmt: skip
 
     assert "bad_gaussians" == refusal.value.code
+
+
+@pytest.mark.parametrize("shape", [(4,), (HEIGHT, WIDTH), (WIDTH, HEIGHT, 3), (1, 1, 3)])
+def test_bad_background_is_refused(shape: tuple[int, ...]) -> None:
+    """A background is [C] or [H, W, C]."""
+    with pytest.raises(InvalidInput) as refusal:
+        cpu.rasterize(single(), *make_camera(), WIDTH, HEIGHT, torch.zeros(shape))
+
+    assert "bad_background" == refusal.value.code
+
+
+@pytest.mark.parametrize(
+    ("viewmat", "intrinsics", "width"),
+    [
+        (torch.eye(3), torch.eye(3), WIDTH),
+        (torch.eye(4), torch.eye(4), WIDTH),
+        (torch.eye(4) / 0, torch.eye(3), WIDTH),
+        (torch.eye(4), -torch.eye(3), WIDTH),
+        (torch.eye(4), torch.ones(3, 3), WIDTH),
+        (torch.eye(4), torch.eye(3), 0),
+        (torch.eye(4), torch.eye(3), cpu.MAX_SIDE + 1),
+        (torch.eye(4, requires_grad=True), torch.eye(3), WIDTH),
+    ],
+)
+def test_bad_camera_is_refused(viewmat: Tensor, intrinsics: Tensor, width: int) -> None:
+    """Shapes, numbers, skew, size and a wish for gradients raise ``bad_camera``."""
+    with pytest.raises(InvalidInput) as refusal:
+        cpu.rasterize(single(), viewmat, intrinsics, width, HEIGHT)
+
+    assert "bad_camera" == refusal.value.code
+
+
+@pytest.mark.parametrize(
+    "kernel_file",
+    [blending, blending_backward, blending_features, blending_features_backward],
+    ids=lambda module: module.__name__,
+)
+def test_kernels_know_what_they_inline(kernel_file: object) -> None:
+    """``INLINED`` changes with the inlined files, so that Numba compiles again.
+
+    If this fails, write the new digest into the four kernel files.
+    """
+    folder = Path(lanes.__file__).parent
+    files = ("lanes.py", "lane_memory.py", "tiles.py")
+
+    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in files)).hexdigest()
+
+    assert digest[:16] == getattr(kernel_file, "INLINED", None)
