@@ -4,9 +4,10 @@ One module per method in ``shared/avatar_methods/``; the file name is the regist
 and renderer know methods by this contract only.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.gaussians import Gaussians
 from shared.head_model import HeadModel, HeadPose
@@ -72,6 +73,20 @@ class TrainableModel(AvatarModel, Protocol):
 
     def regularisation(self, frame: int) -> Tensor:
         """Penalty added to the picture loss of a training frame."""
+        ...
+
+    def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
+        """Shrink the Gaussians of split pairs and move the new ones off their parents.
+
+        Args:
+            shrinks: One of a pair. [N]
+            is_new: The copy of a pair. [N]
+            noise: Standard normal. [N, 3]
+        """
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """``nn.Module``'s."""
         ...
 
     def settle(self) -> None:

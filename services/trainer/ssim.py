@@ -131,9 +131,7 @@ def _compare(rows: F32, taps: F32, partials: F32, sums: NDArray[np.float64]) -> 
             inverse = 1 / (b1 * b2)
             value = a1 * a2 * inverse
             total += value
-            partials[0, v, u] = (
-                2 * my * (a2 - a1) * inverse - 2 * mx * value * (b2 - b1) * inverse
-            )
+            partials[0, v, u] = 2 * my * (a2 - a1) * inverse - 2 * mx * value * (b2 - b1) * inverse
             partials[1, v, u] = -value / b2  # by the mean of x^2
             partials[2, v, u] = 2 * a1 * inverse  # by the mean of x y
         sums[v] = total

@@ -8,6 +8,8 @@ a short code of expression and head rotation, as wrinkles, lips and mouth interi
 and torso of the training frames are refined with the Gaussians.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,8 @@ MAX_DISTANCE = 1.0
 MAX_SCALE = 0.6
 """Above this many triangle sizes a Gaussian is shrunk (GaussianAvatars)."""
 WEIGHTS = {"distance": 1e-3, "scale": 1e-2, "move": 1e-1, "tint": 3.0, "body": 3e-2}
+CHILD_SHRINK = math.log(1.6)
+"""Both of a split pair shrink by this factor (3D Gaussian Splatting)."""
 BODY_REGIONS = (11,)
 """Label of the torso in ``tracked_dataset.REGIONS``."""
 
@@ -170,6 +174,12 @@ class RiggedGaussians(nn.Module):
             bend = self.body[frame] - 0.5 * (self.body[frame - 1] + self.body[frame + 1])
             penalty = penalty + WEIGHTS["body"] * bend.square().sum() / 1e-4
         return penalty
+
+    def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
+        """Split pairs share their parent's place and size; offsets are in triangle sizes."""
+        with torch.no_grad():
+            self.local += noise * self.log_scales.exp() * is_new[:, None]
+            self.log_scales -= CHILD_SHRINK * shrinks[:, None]
 
     def settle(self) -> None:
         """Refit the torso's rule to the refined head poses and torso motions."""

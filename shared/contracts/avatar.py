@@ -2,7 +2,21 @@
 
 from typing import Literal
 
-from shared.contracts.artifact import Manifest
+from shared.contracts.artifact import Column, Manifest
+from shared.contracts.motion import MOTION_TABLE
+
+TRAINING_TABLE = {
+    **MOTION_TABLE,
+    "shape": Column("float32", ("K",), "1", "the subject's neutral in the head model's basis"),
+    "body": Column("float32", ("T", 6), "rad, m", "torso motion seen: axis-angle, then shift"),
+}
+"""Arrays of ``tracking.npz``."""
+
+HELDOUT_TABLE = {
+    "rotation": Column("float32", ("T", 3), "rad", "global head rotation, axis-angle"),
+    "translation": Column("float32", ("T", 3), "m", "global head translation"),
+}
+"""Arrays of ``heldout_pose.npz``."""
 
 
 class AvatarManifest(Manifest):
@@ -10,7 +24,7 @@ class AvatarManifest(Manifest):
 
     gaussians.safetensors    parameters of the avatar method
     head_model.npz           the fitted head model
-    tracking.npz             the training frames' motion (MOTION_TABLE), to loop head pose from
+    tracking.npz             TRAINING_TABLE: the training frames' motion, to loop head pose from
     heldout_pose.npz         rotation and translation of the held-out frames after photometric
                              refinement of these six numbers alone (absent without a hold-out)
     plate.png                background plate at the capture's size

@@ -27,7 +27,7 @@ def bind_pixels(
     vertices: Tensor,  # [V, 3] world
     faces: Tensor,  # [F, 3]
     viewmat: Tensor,
-    K: Tensor,  # noqa: N803 - the field's name for intrinsics
+    K: Tensor,
     crop_size: int,
 ) -> Bound:
     """Cast each pixel onto the mesh; what misses it takes the nearest covered place's depth."""
@@ -64,7 +64,7 @@ def paint_faces(image: F32, depth: F32, faces: NDArray[np.int64], size: int) -> 
     return owner
 
 
-def _plane_depth(pixels: Tensor, seen: Tensor, corners: Tensor, K: Tensor) -> Tensor:  # noqa: N803
+def _plane_depth(pixels: Tensor, seen: Tensor, corners: Tensor, K: Tensor) -> Tensor:
     """Depth where each pixel's ray meets its triangle's plane, kept near the triangle."""
     a, b, c = seen[corners].unbind(1)
     normal = torch.linalg.cross(b - a, c - a)

@@ -1,0 +1,58 @@
+"""Training pictures: read lazily, kept in a bounded cache, decoded ahead in a thread."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.dataset_reader import TrackedDataset, read_frame
+
+CACHE_BYTES = 256 * 2**20
+LOOK_AHEAD = 4
+
+
+class FrameCache:
+    """The most recently used frames as uint8, up to ``CACHE_BYTES``."""
+
+    def __init__(self, dataset: TrackedDataset) -> None:
+        self._dataset = dataset
+        self._frames: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        size = dataset.manifest.crop_size
+        self._capacity = max(LOOK_AHEAD + 1, CACHE_BYTES // (3 * size * size))
+
+    def read(self, frame: int) -> NDArray[np.uint8]:
+        """One frame. [S, S, 3]"""
+        if frame in self._frames:
+            self._frames.move_to_end(frame)
+            return self._frames[frame]
+        image = read_frame(self._dataset, frame)
+        self._frames[frame] = image
+        if len(self._frames) > self._capacity:
+            self._frames.popitem(last=False)
+        return image
+
+
+def frame_order(frames: list[int], seed: int, first_step: int) -> Iterator[int]:
+    """Endless shuffled passes over ``frames``, as if started at step 0."""
+    epoch, at = divmod(first_step, len(frames))
+    while True:
+        order = np.random.default_rng([seed, epoch]).permutation(frames)
+        yield from (int(frame) for frame in order[at:])
+        epoch, at = epoch + 1, 0
+
+
+def read_ahead(cache: FrameCache, order: Iterator[int]) -> Iterator[tuple[int, Tensor]]:
+    """Frames in ``order`` with their pictures in [0, 1], decoded while the last one is used."""
+    # One thread: the cache is used by nobody else meanwhile, and decoding is in order.
+    with ThreadPoolExecutor(max_workers=1) as decoder:
+        waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
+        while True:
+            while len(waiting) < LOOK_AHEAD:
+                frame = next(order)
+                waiting.append((frame, decoder.submit(cache.read, frame)))
+            frame, image = waiting.pop(0)
+            yield frame, torch.from_numpy(image.result()).float() / 255

@@ -1,0 +1,70 @@
+"""Draws a model as the trainer sees it: over the background plate, at full or shrunken size."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shared.avatar_method import AvatarModel, Subject
+from shared.dataset_reader import TrackedDataset, read_plate
+from shared.gaussians import Gaussians
+from shared.rasterizer import Rasterizer
+
+
+class Studio(NamedTuple):
+    """Camera and background of a training."""
+
+    rasterizer: Rasterizer
+    subject: Subject
+    backgrounds: dict[int, Tensor]
+    """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
+
+    def draw(self, gaussians: Gaussians, shrink: int = 1) -> Tensor:
+        """The picture over the plate. [S / shrink, S / shrink, 3]"""
+        size = self.subject.crop_size // shrink
+        K = shrink_intrinsics(self.subject.K, shrink)
+        return self.rasterizer.rasterize(
+            gaussians, self.subject.viewmat, K, size, size, self.backgrounds[shrink]
+        ).colors
+
+    def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Tensor:
+        """Pose and draw."""
+        return self.draw(model.pose(condition), shrink)
+
+
+def build_studio(
+    rasterizer: Rasterizer, subject: Subject, dataset: TrackedDataset, shrinks: tuple[int, ...]
+) -> Studio:
+    """Cut the plate to the reference crop at every size that will be drawn."""
+    left, top, side = (float(value) for value in dataset.tracking["crops"][0])
+    plate = Image.fromarray(read_plate(dataset))
+    size = subject.crop_size
+    cut = (
+        plate.transform(
+            (size, size),
+            Image.Transform.EXTENT,
+            (left, top, left + side, top + side),
+            Image.Resampling.BICUBIC,
+        )
+        if (left, top, side) != (0.0, 0.0, float(size)) or plate.size != (size, size)
+        else plate
+    )
+    full = torch.from_numpy(np.asarray(cut).copy()).float() / 255
+    return Studio(rasterizer, subject, {shrink: shrink_image(full, shrink) for shrink in shrinks})
+
+
+def shrink_image(image: Tensor, shrink: int) -> Tensor:
+    """Area average over blocks of ``shrink``; a ragged edge is dropped. [H, W, 3]"""
+    if shrink == 1:
+        return image
+    height, width = (side // shrink * shrink for side in image.shape[:2])
+    blocks = image[:height, :width].unflatten(1, (-1, shrink)).unflatten(0, (-1, shrink))
+    return blocks.mean((1, 3))
+
+
+def shrink_intrinsics(K: Tensor, shrink: int) -> Tensor:
+    """Intrinsics of the shrunken picture; pixel centres are at half integers."""
+    scale = torch.tensor([[1 / shrink], [1 / shrink], [1.0]])
+    return K * scale

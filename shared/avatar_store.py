@@ -1,0 +1,69 @@
+"""Reads and writes avatar artifacts."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shared.avatar_method import AvatarMethod, AvatarModel, Subject
+from shared.contracts.artifact import read_arrays, read_manifest, write_arrays
+from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
+from shared.errors import InvalidInput
+from shared.head_model import HeadPose, load_head_model, save_head_model
+from shared.plugins import load_plugin
+
+TENSORS = "gaussians.safetensors"
+TRAINING = "tracking.npz"
+HEAD_MODEL = "head_model.npz"
+
+
+def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
+    """Open an avatar for rendering; its parameters do not ask for gradients.
+
+    Raises:
+        InvalidInput: ``not_an_artifact``, ``bad_arrays`` or ``bad_avatar``.
+    """
+    manifest = read_manifest(folder, AvatarManifest)
+    subject = load_subject(folder, manifest)
+    method: AvatarMethod = load_plugin("shared.avatar_methods", manifest.method)
+    try:
+        model = method.restore(subject, load_file(folder / TENSORS), manifest.method_options)
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise InvalidInput(
+            "bad_avatar", f"{folder / TENSORS} is not a {manifest.method} avatar: {error}"
+        ) from error
+    for parameter in model.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    return manifest, subject, model
+
+
+def load_subject(folder: Path, manifest: AvatarManifest) -> Subject:
+    """The person and the camera of a stored avatar."""
+    arrays = read_arrays(folder / TRAINING, TRAINING_TABLE)
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    return Subject(
+        head_model=load_head_model(folder / HEAD_MODEL),
+        shape=tensors["shape"],
+        viewmat=torch.tensor(manifest.viewmat),
+        K=torch.tensor(manifest.K),
+        crop_size=manifest.crop_size,
+        training_pose=HeadPose(*(tensors[name] for name in HeadPose._fields)),
+        training_body=tensors["body"],
+    )
+
+
+def save_subject(folder: Path, subject: Subject) -> None:
+    """Write the head model and the training frames' motion."""
+    save_head_model(folder / HEAD_MODEL, subject.head_model)
+    arrays = {name: values.numpy() for name, values in subject.training_pose._asdict().items()}
+    arrays |= {"shape": subject.shape.numpy(), "body": subject.training_body.numpy()}
+    write_arrays(folder / TRAINING, arrays, TRAINING_TABLE)
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
+    part = path.with_suffix(".part")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, part)
+    part.replace(path)
