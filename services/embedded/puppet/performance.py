@@ -11,7 +11,7 @@ from services.embedded.puppet.phonemes import PHONEMES
 F64 = NDArray[np.float64]
 
 _FINE_RATE = 200  # Hz, of the tracks before they are sampled at the frame rate
-_LEAD_SECONDS = 0.03  # lips move before they are heard
+_LEAD_SECONDS = 0.02  # lips move before they are heard
 _BLINK_SECONDS = 0.26
 _LIP_GLIDE = (0.045, 0.050, 0.024, 0.024)  # s, of jaw, width, press and tuck
 
@@ -21,7 +21,7 @@ def perform(
 ) -> tuple[list[Pose], F64]:
     """Poses of the head and shift of the torso [T, 2] px, frame by frame."""
     random = np.random.default_rng(seed)
-    times = (np.arange(n_frames) + 0.5) / fps
+    times = np.arange(n_frames) / fps
     lips = _lips(script, times)  # [T, 4]
     sway = _head_sway(random, times, lips[:, 0])  # [T, 6]
     blinks = _blinks(random, times)
