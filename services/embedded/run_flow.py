@@ -7,17 +7,16 @@ run goes on where it stopped.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.embedded.commands.words import Preset
 from services.embedded.run_result import RunResult, gather_results
 from services.embedded.step import Step, StepRunner
 from shared.contracts.artifact import read_manifest
 from shared.contracts.tracked_dataset import TrackedDatasetManifest
 from shared.errors import InvalidInput
-
-Preset = Literal["draft", "standard", "high"]
 
 
 class RunOptions(BaseModel):
@@ -101,7 +100,8 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
     """Capture to tracked dataset to avatar."""
     from services.preprocess.options import PrepareOptions
     from services.preprocess.prepare import prepare_dataset
-    from services.trainer.train import TrainOptions, train_avatar
+    from services.trainer.options import TrainOptions
+    from services.trainer.train import train_avatar
 
     chosen = flow.options
     prepare = PrepareOptions(holdout_seconds=chosen.holdout_seconds, seed=chosen.seed)

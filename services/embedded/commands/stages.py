@@ -80,7 +80,8 @@ def train(
     """
 
     def stage(progress: Progress) -> Manifest:
-        from services.trainer.train import TrainOptions, train_avatar
+        from services.trainer.options import TrainOptions
+        from services.trainer.train import train_avatar
 
         rasterizer = choose_rasterizer(open_terminal(is_json=as_json), device)
         options = TrainOptions(method=method, preset=preset, rasterizer=rasterizer, seed=seed)
