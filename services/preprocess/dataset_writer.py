@@ -3,8 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.preprocess.overlay import TrackedFrame, write_overlay
+from services.preprocess.frame_pool import map_frames
+from services.preprocess.overlay import (
+    TrackedFrame,
+    draw_tracking,
+    encode_overlay,
+    region_palette,
+)
 from services.preprocess.projection import project_head
 from services.preprocess.quality import write_quality
 from services.preprocess.sound import SoundReport
@@ -21,6 +28,8 @@ from shared.contracts.motion import MOTION_TABLE
 from shared.contracts.tracked_dataset import FPS, TRACKING_TABLE, TrackedDatasetManifest
 from shared.media.image import read_gray, read_rgb
 from shared.progress import Progress
+
+U8 = NDArray[np.uint8]
 
 HEAD_MODEL = "open_head"
 
@@ -44,18 +53,24 @@ def run_write(job: Job, progress: Progress) -> None:
     warnings = write_quality(job.space)
     reasons = {entry.frame: entry.reason for entry in crop.rejected}
 
-    def frames() -> Iterator[TrackedFrame]:
-        for index in range(facts.n_frames):
-            progress(index / facts.n_frames, f"drawing the tracking, frame {index}")
-            yield TrackedFrame(
-                frame=read_rgb(job.space.frame(index)),
-                matte=read_gray(job.space.matte(index)),
-                regions=read_gray(job.space.regions(index)),
-                head=project_head(fit, index),
-                reason=reasons.get(index, ""),
-            )
+    palette = region_palette()
 
-    write_overlay(job.space.folder / "tracking.mp4", frames(), FPS)
+    def draw(index: int) -> U8:
+        tracked = TrackedFrame(
+            frame=read_rgb(job.space.frame(index)),
+            matte=read_gray(job.space.matte(index)),
+            regions=read_gray(job.space.regions(index)),
+            head=project_head(fit, index),
+            reason=reasons.get(index, ""),
+        )
+        return draw_tracking(tracked, palette)
+
+    def drawn() -> Iterator[U8]:
+        for index, picture in enumerate(map_frames(draw, range(facts.n_frames))):
+            progress(index / facts.n_frames, f"drawing the tracking, frame {index}")
+            yield picture
+
+    encode_overlay(job.space.folder / "tracking.mp4", drawn(), FPS)
     manifest = TrackedDatasetManifest(
         n_frames=facts.n_frames,
         n_train=facts.n_train,

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.preprocess.decode import TrackedCapture, track_capture
-from services.preprocess.fit_head import HeadFit, fit_head
+from services.preprocess.fit_head import fit_head
+from services.preprocess.frame_pool import map_frames
+from services.preprocess.head_fit import HeadFit
+from services.preprocess.photometric import refine_photometrically
 from services.preprocess.projection import landmark_errors, project_head
 from services.preprocess.regions import RegionSample, label_regions, learn_regions
 from services.preprocess.screening import (
@@ -46,7 +49,7 @@ from shared.landmarks import inter_ocular
 from shared.media.image import read_gray, read_rgb, write_jpeg, write_png
 from shared.media.video import VideoInfo, read_frames
 from shared.plugins import load_plugin
-from shared.progress import Progress
+from shared.progress import Progress, part_of
 from shared.tracker import Tracker
 
 U8 = NDArray[np.uint8]
@@ -55,7 +58,8 @@ F32 = NDArray[np.float32]
 _MIN_TRACKED_SHARE = 0.5
 _MIN_LIVELINESS = 0.002  # eye distances per frame; captures of people have 0.02 and more
 _TRUNCATED_S = 0.5
-_N_REGION_SAMPLES = 24
+_SHARE_OF_LANDMARK_FIT = 0.4
+_N_SAMPLES = 24  # training frames that region colours are learnt from
 
 
 def run_track(job: Job, progress: Progress) -> None:
@@ -121,6 +125,13 @@ def run_fit(job: Job, progress: Progress) -> None:
     is_valid = arrays["is_valid"].astype(np.bool_)
     progress(0.0, "fitting the head")
     fit = fit_head(landmarks, is_valid, facts.n_train, crop.size)
+    fit = refine_photometrically(
+        fit,
+        lambda index: read_rgb(job.space.frame(index)),
+        facts.n_train,
+        is_valid,
+        part_of(progress, _SHARE_OF_LANDMARK_FIT, 1.0),
+    )
     save_fit(job.space, fit)
     save_report(job.space, "fit", _fit_report(fit, landmarks, is_valid, facts.n_train))
 
@@ -140,10 +151,14 @@ def run_regions(job: Job, progress: Progress) -> None:
         )
 
     (job.space.folder / "regions").mkdir(exist_ok=True)
-    chosen = spread_over(facts.n_train, _N_REGION_SAMPLES)
-    model = learn_regions(sample(index) for index in chosen)
-    for index in range(facts.n_frames):
+    progress(0.0, "learning the colours of regions")
+    model = learn_regions([sample(index) for index in spread_over(facts.n_train, _N_SAMPLES)])
+
+    def label(index: int) -> int:
         write_png(job.space.regions(index), label_regions(sample(index), model))
+        return index
+
+    for index in map_frames(label, range(facts.n_frames)):
         progress((index + 1) / facts.n_frames, f"labelling regions, frame {index}")
 
 
@@ -220,12 +235,17 @@ def _moving_warning(crops: Crops) -> dict[str, str]:
 def _write_crops(job: Job, crops: Crops, n_frames: int, progress: Progress) -> None:
     """Decode again and write each frame's crop."""
     (job.space.folder / "frames").mkdir(exist_ok=True)
-    for index, frame in enumerate(read_frames(job.capture, FPS)):
+
+    def write(item: tuple[int, U8]) -> int:
+        index, frame = item
         left, top, side = (int(value) for value in crops.boxes[index])
         part = frame[top : top + side, left : left + side]
         if side != crops.size:
             part = cv2.resize(part, (crops.size, crops.size), interpolation=cv2.INTER_AREA)
         write_jpeg(job.space.frame(index), np.ascontiguousarray(part, dtype=np.uint8))
+        return index
+
+    for index in map_frames(write, enumerate(read_frames(job.capture, FPS))):
         progress((index + 1) / n_frames, f"cropping frame {index}")
 
 

@@ -1,6 +1,6 @@
 """``tracking.mp4``: mesh, pose axes, regions and matte drawn over the capture, to look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -38,18 +38,16 @@ class TrackedFrame(NamedTuple):
     """Why the frame is rejected; empty if it is not."""
 
 
-def write_overlay(path: Path, frames: Iterator[TrackedFrame], fps: int) -> None:
-    """Draw and encode, one frame at a time; equal frames give equal bytes."""
-    palette = region_palette()
+def encode_overlay(path: Path, pictures: Iterable[U8], fps: int) -> None:
+    """Encode RGB pictures [S, S, 3] of even size; equal pictures give equal bytes."""
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(str(path), mode="w", format="mp4", options=options) as container:
         stream: VideoStream | None = None
-        for tracked in frames:
-            drawn = draw_tracking(tracked, palette)
+        for picture in pictures:
             if stream is None:
-                stream = _open_stream(container, drawn, fps)
-            picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
-            container.mux(stream.encode(picture))
+                stream = _open_stream(container, picture, fps)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode(None))
 
@@ -108,5 +106,5 @@ def _open_stream(container: av.container.OutputContainer, drawn: U8, fps: int) -
     stream.height, stream.width = drawn.shape[:2]
     stream.pix_fmt = "yuv420p"
     # One thread: the bytes do not depend on the number of cores.
-    stream.options = {"preset": "veryfast", "crf": "23", "threads": "1"}
+    stream.options = {"preset": "superfast", "crf": "23", "threads": "1"}
     return stream

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from services.preprocess.fit_head import HeadFit
+from services.preprocess.head_fit import HeadFit
 from services.preprocess.regions import ProjectedMesh
 from shared.geometry.cameras import project, to_camera
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices

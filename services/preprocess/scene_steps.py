@@ -1,10 +1,13 @@
 """The steps that tell the person from the scene: matte and plate."""
 
+from collections.abc import Callable, Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.preprocess.face_steps import spread_over
+from services.preprocess.frame_pool import map_frames
 from services.preprocess.matting import Background, refine_matte, segmenter
 from services.preprocess.plate import MAX_SAMPLES, Plate, build_plate, clearance
 from services.preprocess.workspace import (
@@ -34,28 +37,33 @@ _WELL_CLEAR = 3
 
 
 def run_matte(job: Job, progress: Progress) -> None:
-    """Segment the person in every frame, then sharpen with a first guess of the background."""
+    """Segment the person in every frame, sharpened with a first guess of the background."""
     facts = load_report(job.space, "track", CaptureReport)
     crop = load_report(job.space, "crop", CropReport)
     (job.space.folder / "mattes").mkdir(exist_ok=True)
     with segmenter() as segment:
-        for index in range(facts.n_frames):
-            probability = segment(read_rgb(job.space.frame(index)))
-            write_png(job.space.matte(index), _to_levels(probability))
-            progress(0.4 * (index + 1) / facts.n_frames, f"segmenting frame {index}")
-    background = None if crop.is_moving else _rough_background(job, facts.n_train)
-    coverage = np.zeros(facts.n_frames)
-    for index in range(facts.n_frames):
-        matte = read_gray(job.space.matte(index))
-        probability = matte.astype(np.float32) / 255.0
-        refined = refine_matte(read_rgb(job.space.frame(index)), probability, background)
-        write_png(job.space.matte(index), refined)
-        coverage[index] = refined.mean() / 255.0
-        progress(0.5 + 0.5 * (index + 1) / facts.n_frames, f"sharpening the matte, frame {index}")
+        progress(0.0, "looking at the background")
+        background = None if crop.is_moving else _rough_background(job, segment, facts.n_train)
+
+        def segmented() -> Iterator[tuple[int, U8, F32]]:
+            for index in range(facts.n_frames):
+                frame = read_rgb(job.space.frame(index))
+                yield index, frame, segment(frame)
+
+        def refine(item: tuple[int, U8, F32]) -> float:
+            index, frame, probability = item
+            matte = refine_matte(frame, probability, background)
+            write_png(job.space.matte(index), matte)
+            return float(matte.mean()) / 255.0
+
+        coverage = []
+        for index, share in enumerate(map_frames(refine, segmented())):
+            coverage.append(share)
+            progress(0.2 + 0.8 * (index + 1) / facts.n_frames, f"cutting out frame {index}")
     report = MatteReport(
-        coverage_min=round(float(coverage.min()), 4),
+        coverage_min=round(min(coverage), 4),
         coverage_median=round(float(np.median(coverage)), 4),
-        coverage_max=round(float(coverage.max()), 4),
+        coverage_max=round(max(coverage), 4),
         is_background_known=background is not None,
     )
     save_report(job.space, "matte", report)
@@ -97,11 +105,11 @@ def run_plate(job: Job, progress: Progress) -> None:
     save_report(job.space, "plate", report)
 
 
-def _rough_background(job: Job, n_train: int) -> Background | None:
-    """Guess the background from the coarse mattes; None when it moves. In crop pixels."""
-    chosen = spread_over(n_train, _N_ROUGH_SAMPLES)
-    frames = [read_rgb(job.space.frame(index)) for index in chosen]
-    plate = build_plate(frames, [clearance(read_gray(job.space.matte(index))) for index in chosen])
+def _rough_background(job: Job, segment: Callable[[U8], F32], n_train: int) -> Background | None:
+    """Guess the background from coarse mattes; None when it moves. In crop pixels."""
+    frames = [read_rgb(job.space.frame(index)) for index in spread_over(n_train, _N_ROUGH_SAMPLES)]
+    clear = [clearance(_to_levels(segment(frame))) for frame in frames]
+    plate = build_plate(frames, clear)
     if plate.agreement < _MIN_AGREEMENT or not plate.is_seen.any():
         return None
     return Background(plate.colour, plate.is_seen, plate.noise)

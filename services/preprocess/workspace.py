@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.preprocess.fit_head import HeadFit
+from services.preprocess.head_fit import HeadFit
 from services.preprocess.options import PrepareOptions
 from shared.contracts.artifact import Arrays
 from shared.contracts.tracked_dataset import RejectedFrame
