@@ -10,6 +10,8 @@ F64 = NDArray[np.float64]
 
 WIDTH, HEIGHT = 960, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 26
+_EDGE = 14
+"""Half the width of a label, in the same units."""
 
 
 class Line(NamedTuple):
@@ -139,8 +141,9 @@ def _seconds(n_frames: int, fps: int) -> str:
     labels = []
     for second in nice_ticks(0.0, max(duration, 1e-3), 8):
         at = _LEFT + (WIDTH - _LEFT - _RIGHT) * second / max(duration, 1e-9)
+        anchor = "middle" if at < WIDTH - _RIGHT - _EDGE else "end"
         labels.append(
-            f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 6}" text-anchor="middle">'
+            f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
             f"{second:g} s</text>"
         )
     return "".join(labels)

@@ -163,9 +163,9 @@ def _speech_strip(report: Report) -> str:
     pictures = report.strips.get("speech")
     if pictures is None or not pictures.cells:
         return ""
-    by = "loudest moments" if report.curves.loudness is not None else "widest mouths"
+    by = "loudest moment" if report.curves.loudness is not None else "widest mouth"
     return (
-        f"<h2>Peaks and pauses</h2><p>The {by} and the quietest ones, in order of time.</p>"
+        f"<h2>Peaks and pauses</h2><p>The {by} of each part of the video, and the quietest.</p>"
         + _strip(pictures)
     )
 
@@ -233,7 +233,7 @@ def _stages(stage_seconds: dict[str, float]) -> str:
     if not stage_seconds:
         return ""
     total = sum(stage_seconds.values())
-    return f"<h2>Time</h2><p>{total:.0f} s in all, about {total / 60:.1f} minutes.</p>" + bar_rows(
+    return f"<h2>Time</h2><p>{total:.0f} s in all, or {total / 60:.1f} minutes.</p>" + bar_rows(
         stage_seconds, "s"
     )
 
@@ -290,5 +290,5 @@ def number(value: float | None) -> str:
     if value == round(value) and abs(value) < 1e6:  # noqa: PLR2004 - counts stay whole
         return f"{value:.0f}"
     size = abs(value)
-    digits = 1 if size >= 100 else 2 if size >= 10 else 3  # noqa: PLR2004
+    digits = 1 if size >= 100 else 2 if size >= 1 else 3  # noqa: PLR2004
     return f"{value:.{digits}f}"

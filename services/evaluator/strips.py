@@ -15,8 +15,6 @@ CELL_PX = 192
 N_PEAKS = 5
 N_PAUSES = 3
 N_WORST = 7
-APART_S = 0.4
-"""Peaks, and pauses, are at least this far from each other."""
 PAUSE_APART_S = 0.16
 """A pause is at least this far from a peak."""
 
@@ -47,21 +45,22 @@ class Pictures(NamedTuple):
 
 
 def speech_cells(activity: F64, fps: int) -> list[Cell]:
-    """Frames at the loudest moments and in the quietest pauses.
+    """The loudest frame of each fifth of the video and the quietest of each third.
 
     Args:
         activity: Loudness, or mouth opening where there is no sound; one value per frame. [T]
         fps: Frames per second.
     """
-    gap = max(1, round(APART_S * fps))
-    peaks = _spread(np.argsort(-activity, kind="stable"), N_PEAKS, gap)
-    is_away = np.ones(len(activity), dtype=bool)
+    parts = np.array_split(np.arange(len(activity)), N_PEAKS)
+    peaks = [int(part[activity[part].argmax()]) for part in parts if part.size]
+    quiet = activity.copy()
+    reach = round(PAUSE_APART_S * fps)
     for peak in peaks:
-        reach = round(PAUSE_APART_S * fps)
-        is_away[max(0, peak - reach) : peak + reach + 1] = False
-    quietest = np.argsort(activity, kind="stable")
-    pauses = _spread(quietest[is_away[quietest]], N_PAUSES, gap)
-    cells = [Cell(frame, "peak") for frame in peaks] + [Cell(frame, "pause") for frame in pauses]
+        quiet[max(0, peak - reach) : peak + reach + 1] = np.inf
+    thirds = np.array_split(np.arange(len(activity)), N_PAUSES)
+    pauses = [int(third[quiet[third].argmin()]) for third in thirds if third.size]
+    cells = [Cell(frame, "peak") for frame in peaks]
+    cells += [Cell(frame, "pause") for frame in pauses if np.isfinite(quiet[frame])]
     return sorted(cells)
 
 
@@ -96,14 +95,3 @@ def fetch(
                 if square is not None and any(cell.frame == index for cell in strip.cells):
                     getattr(pictures[name], source).append(cut_square(frame, square, CELL_PX))
     return pictures
-
-
-def _spread(order: NDArray[np.intp], n_wanted: int, gap: int) -> list[int]:
-    """The first frames of ``order`` that keep ``gap`` from each other."""
-    chosen: list[int] = []
-    for frame in map(int, order):
-        if len(chosen) == n_wanted:
-            break
-        if all(abs(frame - other) >= gap for other in chosen):
-            chosen.append(frame)
-    return chosen

@@ -62,8 +62,8 @@ def test_page_tells_figures_baselines_and_times(tmp_path: Path) -> None:
     page = report_page(tmp_path)
 
     assert "31.50 <small>dB</small>" in page
-    assert 'mean mouth <span class="better">2.200' in page
-    assert 'truth, one frame late <span class="worse">1.200' in page
+    assert 'mean mouth <span class="better">2.20' in page
+    assert 'truth, one frame late <span class="worse">1.20' in page
     assert "LMD: what it is" in page
     assert "61.0 s" in page
 
@@ -114,6 +114,6 @@ def test_ticks_are_round() -> None:
 
 def test_numbers_have_about_three_digits() -> None:
     """Readable beside each other."""
-    assert ["0", "0.123", "2.346", "31.23", "123.5"] == [
+    assert ["0", "0.123", "2.35", "31.23", "123.5"] == [
         number(value) for value in (0.0, 0.12345, 2.3456, 31.234, 123.456)
     ]

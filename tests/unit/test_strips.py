@@ -19,6 +19,7 @@ def test_peaks_and_pauses_are_found_and_apart() -> None:
     assert [0.5, 2.5, 4.5, 6.5, 8.5] == pytest.approx(peaks, abs=0.05)
     assert 3 == len(pauses)
     assert 0.0 == pytest.approx(activity[pauses].max())
+    assert min(abs(a - 25 * b) for a in pauses for b in peaks) >= 4
     assert sorted(cells) == cells
 
 

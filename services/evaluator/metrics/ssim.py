@@ -30,8 +30,8 @@ def compare(preds: Tensor, target: Tensor) -> Tensor:
         -1 to 1, 1 for equal frames. [B]
     """
     a, b = preds.permute(0, 3, 1, 2), target.permute(0, 3, 1, 2)  # [B, 3, H, W]
-    maps = torch.cat([a, b, a * a, b * b, a * b])  # [5B, 3, H, W]
-    mean_a, mean_b, square_a, square_b, product = _blur(maps).chunk(5)
+    maps = torch.cat([a, b, a * a, b * b, a * b], dim=1)  # [B, 15, H, W]
+    mean_a, mean_b, square_a, square_b, product = _blur(maps).chunk(5, dim=1)
     variance_a = square_a - mean_a * mean_a
     variance_b = square_b - mean_b * mean_b
     covariance = product - mean_a * mean_b
@@ -45,6 +45,7 @@ def _blur(images: Tensor) -> Tensor:
     offsets = torch.arange(WINDOW, dtype=images.dtype, device=images.device) - WINDOW // 2
     kernel = torch.exp(-offsets.square() / (2 * SIGMA**2))
     kernel = kernel / kernel.sum()
-    planes = images.flatten(0, 1)[:, None]  # [BC, 1, H, W]
-    rows = conv2d(planes, kernel.view(1, 1, 1, -1))
-    return conv2d(rows, kernel.view(1, 1, -1, 1)).view(*images.shape[:2], -1, rows.shape[-1])
+    # One group per channel: torch's convolution of single-channel images is ten times slower.
+    n = images.shape[1]
+    rows = conv2d(images, kernel.expand(n, 1, 1, WINDOW), groups=n)
+    return conv2d(rows, kernel[:, None].expand(n, 1, WINDOW, 1), groups=n)
