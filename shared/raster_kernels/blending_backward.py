@@ -26,6 +26,7 @@ from shared.raster_kernels.tiles import (
     MIN_TRANSMITTANCE,
     ROW,
     THRESHOLD,
+    find_slots,
     paint_chunk,
     power_of_two,
     prepare_chunk,
@@ -35,7 +36,7 @@ from shared.raster_kernels.tiles import (
 
 SLOT_WIDTH = 16  # numbers in a slot: six of the footprint, r, g, b, depth
 
-INLINED = "400be88f8091c3d6"
+INLINED = "1522ef2504b6acda"
 """Start of the SHA-256 of the files that the kernels inline; see ``tiles.py``."""
 
 
@@ -103,6 +104,7 @@ def blend_backward(
         table = np.empty(CHUNK * ROW, np.float32)
         forms = np.ones(CHUNK * 6, np.float32)
         masks = np.empty(CHUNK, np.int32)
+        chunk_slots = np.empty(CHUNK, np.int64)
         # Of each block: X Y X2 XY Y2, T, S, gradients of r g b depth.
         work = np.empty(16 * 176, np.float32)
         color_patch = np.zeros(16 * 48, np.float32)
@@ -164,17 +166,14 @@ def blend_backward(
             first = starts[tile]
             while first < starts[tile + 1]:
                 count = min(CHUNK, starts[tile + 1] - first)
+                find_slots(chunk_slots, slot_of, rects, ids, first, count, tile_x, tile_y)
                 if alive != 0:
                     prepare_chunk(
                         table, forms, masks, splats, ids, first, count, centre_x, centre_y
                     )
                     paint_chunk(table, splats, colors, ids, first, count)
                 for j in range(count):
-                    i = ids[first + j]
-                    slot = slot_of[i] + (tile_y - rects[i, 2]) * np.int64(
-                        rects[i, 1] - rects[i, 0] + 1
-                    )
-                    slot = (slot + tile_x - rects[i, 0]) * SLOT_WIDTH
+                    slot = chunk_slots[j] * SLOT_WIDTH
                     mask = np.int32(masks[j] & alive)
                     if mask == 0:
                         store(slots, slot, spread(zero))

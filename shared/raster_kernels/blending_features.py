@@ -23,7 +23,7 @@ from shared.raster_kernels.tiles import (
     prepare_chunk,
 )
 
-INLINED = "400be88f8091c3d6"
+INLINED = "1522ef2504b6acda"
 """Start of the SHA-256 of the files that the kernels inline; see ``tiles.py``."""
 
 

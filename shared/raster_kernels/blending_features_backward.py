@@ -21,12 +21,13 @@ from shared.raster_kernels.tiles import (
     MIN_TRANSMITTANCE,
     ROW,
     THRESHOLD,
+    find_slots,
     power_of_two,
     prepare_chunk,
     sum_footprint,
 )
 
-INLINED = "400be88f8091c3d6"
+INLINED = "1522ef2504b6acda"
 """Start of the SHA-256 of the files that the kernels inline; see ``tiles.py``."""
 
 
@@ -85,6 +86,7 @@ def blend_features_backward(
         table = np.empty(CHUNK * ROW, np.float32)
         forms = np.ones(CHUNK * 6, np.float32)
         masks = np.empty(CHUNK, np.int32)
+        chunk_slots = np.empty(CHUNK, np.int64)
         state = np.empty(16 * 32, np.float32)  # of each block: T, S
         gradients = np.empty(16 * 16 * n_features, np.float32)
         sums = np.empty(16 * n_features, np.float32)
@@ -114,16 +116,14 @@ def blend_features_backward(
             first = starts[tile]
             while first < starts[tile + 1]:
                 count = min(CHUNK, starts[tile + 1] - first)
+                find_slots(chunk_slots, slot_of, rects, ids, first, count, tile_x, tile_y)
                 if alive != 0:
                     prepare_chunk(
                         table, forms, masks, splats, ids, first, count, centre_x, centre_y
                     )
                 for k in range(count):
                     i = ids[first + k]
-                    slot = slot_of[i] + (tile_y - rects[i, 2]) * np.int64(
-                        rects[i, 1] - rects[i, 0] + 1
-                    )
-                    slot = (slot + tile_x - rects[i, 0]) * slot_width
+                    slot = chunk_slots[k] * slot_width
                     mask = np.int32(masks[k] & alive)
                     row = np.uint16(k * ROW)
                     sum_1 = sum_x = sum_y = sum_xx = sum_xy = sum_yy = spread(zero)

@@ -92,7 +92,7 @@ def _define_arithmetic(python_operator: Callable[..., Any], instruction: str) ->
 
         return LANES(a, b), generate
 
-    @overload(python_operator, inline="always")
+    @overload(python_operator)
     def overloaded(a: Any, b: Any) -> Any:
         def implementation(a: Any, b: Any) -> Any:
             return apply(a, b)
@@ -113,7 +113,7 @@ def _define_comparison(python_operator: Callable[..., Any], symbol: str) -> None
 
         return LANE_MASK(a, b), generate
 
-    @overload(python_operator, inline="always")
+    @overload(python_operator)
     def overloaded(a: Any, b: Any) -> Any:
         def implementation(a: Any, b: Any) -> Any:
             return apply(a, b)

@@ -29,6 +29,7 @@ FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc", "nnan", "ninf"}
 CHUNK = 256  # splats of a tile that are prepared at a time
 ROW = 12  # numbers in a row of a chunk's table: the polynomial, then colour and depth
 N_BLOCKS = 16
+TILE = 16  # px
 CHECK_EVERY = 16  # splats between two looks at whether a block is done
 THRESHOLD = np.float32(-7.99435343685886 / 8)  # log2(1/255)/8
 LOG8_E = np.float32(1.4426950408889634 / 8)
@@ -55,7 +56,7 @@ def lane_positions():
     return positions.reshape(-1)
 
 
-@njit(inline="always")
+@njit
 def power_of_two(p):
     """(2^p)^8, the alpha of an exponent in our units."""
     e = E0 + p * (E1 + p * (E2 + p * (E3 + p * (E4 + p * E5))))
@@ -64,19 +65,19 @@ def power_of_two(p):
     return e * e
 
 
-@njit(inline="always")
+@njit
 def least(a, b):
     """Lane by lane."""
     return where(a <= b, a, b)
 
 
-@njit(inline="always")
+@njit
 def most(a, b):
     """Lane by lane."""
     return where(a >= b, a, b)
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
 def prepare_chunk(table, forms, masks, splats, ids, first, count, centre_x, centre_y):
     """Fill the polynomials (the first six columns of ``table``) and masks of ``count`` splats."""
     two = np.float32(2)
@@ -101,7 +102,7 @@ def prepare_chunk(table, forms, masks, splats, ids, first, count, centre_x, cent
         store_integers(masks, k, block_masks(forms, k))
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
 def paint_chunk(table, splats, colors, ids, first, count):
     """Fill colour and depth into a chunk's table."""
     for k in range(count):
@@ -113,7 +114,7 @@ def paint_chunk(table, splats, colors, ids, first, count):
         table[at + 9] = splats[i, 7]
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
 def block_masks(forms, k):
     """Masks of the blocks that the ellipses of sixteen splats meet, as floats.
 
@@ -148,7 +149,7 @@ def block_masks(forms, k):
     return mask
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
 def read_patch(patch, image, width, height, left, top, n_channels):
     """Copy what lies inside of ``image`` [H * W * C] to ``patch`` [16 * 16 * C]."""
     for row in range(min(16, height - top)):
@@ -157,7 +158,7 @@ def read_patch(patch, image, width, height, left, top, n_channels):
             patch[row * 16 * n_channels + k] = image[there + k]
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
 def write_patch(patch, image, width, height, left, top, n_channels):
     """Copy ``patch`` to where it lies inside of ``image``."""
     for row in range(min(16, height - top)):
@@ -166,27 +167,41 @@ def write_patch(patch, image, width, height, left, top, n_channels):
             image[there + k] = patch[row * 16 * n_channels + k]
 
 
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
+@njit(fastmath=FLAGS, error_model="numpy")
+def find_slots(chunk_slots, slot_of, rects, ids, first, count, tile_x, tile_y):
+    """Slots of a chunk's splats for this tile; apart from the walk, so that loads overlap."""
+    for k in range(count):
+        i = ids[first + k]
+        n_across = np.int64(rects[i, 1] - rects[i, 0] + 1)
+        chunk_slots[k] = slot_of[i] + (tile_y - rects[i, 2]) * n_across + tile_x - rects[i, 0]
+
+
+@njit(fastmath=FLAGS, error_model="numpy")
 def sum_footprint(splats, rects, slots, slot, slot_width, i, v_means2d, v_conics, v_opacities):
     """Gradients of splat ``i`` in the image plane from its slots, one slot for each tile.
 
     The first six numbers of a slot are the sums over a tile's pixels of dE times
     1, X, Y, X^2, XY, Y^2, with E the exponent in nats and X, Y relative to the tile's centre.
     """
-    zero, two = np.float32(0), np.float32(2)
+    zero, two, side = np.float32(0), np.float32(2), np.float32(TILE)
     m, mx, my, mxx, mxy, myy = zero, zero, zero, zero, zero, zero
-    for tile_y in range(rects[i, 2], rects[i, 3] + 1):
-        for tile_x in range(rects[i, 0], rects[i, 1] + 1):
-            u = splats[i, 0] - np.float32(tile_x * 16 + 8)
-            v = splats[i, 1] - np.float32(tile_y * 16 + 8)
-            s, sx, sy = slots[slot], slots[slot + 1], slots[slot + 2]
-            m += s
-            mx += sx - u * s
-            my += sy - v * s
-            mxx += slots[slot + 3] - two * u * sx + u * u * s
-            mxy += slots[slot + 4] - u * sy - v * sx + u * v * s
-            myy += slots[slot + 5] - two * v * sy + v * v * s
-            slot += slot_width
+    u_first = splats[i, 0] - (np.float32(rects[i, 0]) * side + side / two)
+    u_last = splats[i, 0] - (np.float32(rects[i, 1]) * side + side / two)
+    v = splats[i, 1] - (np.float32(rects[i, 2]) * side + side / two)
+    u = u_first
+    n_slots = np.int64(rects[i, 1] - rects[i, 0] + 1) * (rects[i, 3] - rects[i, 2] + 1)
+    for at in range(slot, slot + n_slots * slot_width, slot_width):
+        s, sx, sy = slots[at], slots[at + 1], slots[at + 2]
+        m += s
+        mx += sx - u * s
+        my += sy - v * s
+        mxx += slots[at + 3] - two * u * sx + u * u * s
+        mxy += slots[at + 4] - u * sy - v * sx + u * v * s
+        myy += slots[at + 5] - two * v * sy + v * v * s
+        # Row by row over the rectangle, without a branch that cannot be foreseen.
+        is_row_done = u <= u_last
+        u = u_first if is_row_done else u - side
+        v = v - side if is_row_done else v
     a = splats[i, 2] * (two / LOG8_E)
     b = splats[i, 3] / LOG8_E
     c = splats[i, 4] * (two / LOG8_E)
