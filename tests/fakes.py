@@ -97,4 +97,5 @@ def fake_subject() -> Subject:
         K=K,
         crop_size=FAKE_CROP_SIZE,
         training_pose=fake_motion(20),
+        training_body=torch.zeros(20, 6),
     )
