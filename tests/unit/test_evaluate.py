@@ -153,9 +153,11 @@ def test_training_landmarks_are_in_capture_pixels() -> None:
         "crops": np.tile(np.array([100, 50, 128], np.float32), (4, 1)),
         "is_valid": np.array([True, False, True, True]),
     }
-    manifest = TrackedDatasetManifest.model_construct(
-        n_train=3, crop_size=64, capture_height=720, n_frames=4
-    )
+    manifest = TrackedDatasetManifest(
+        n_frames=4, n_train=3, capture_sha256="0" * 64, capture_width=1280, capture_height=720,
+        crop_size=64, head_model="fake_head", expression_names=[], tracker="fake",
+        has_audio=False, audio_offset_ms=None, warnings=[], rejected=[],
+    )  # fmt: skip
 
     track = training_track(TrackedDataset(Path(), manifest, tracking))
 
