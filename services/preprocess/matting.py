@@ -22,7 +22,8 @@ F32 = NDArray[np.float32]
 
 _GENERAL = 0  # the square model; the other one is for landscape pictures
 _BAND = 1 / 24  # reach of the background's evidence around the mask's edge, in picture sides
-_EVIDENCE = 6.0  # log-odds at most, either way
+_EVIDENCE = 6.0  # log-odds at most
+_NEVER_SEEN = 2.0  # log-odds: what never uncovers is rather the person than the background
 _GUIDE_RADIUS = 1 / 100
 _GUIDE_EPS = 1e-4 * 255**2
 
@@ -80,7 +81,7 @@ def _background_evidence(frame: U8, background: Background) -> F32:
     difference = cv2.blur(cv2.max(cv2.max(red, green), blue).astype(np.float32), (3, 3))
     scaled = (difference / (4.0 * background.noise) - 1.0) * 3.0
     evidence = np.clip(scaled, -_EVIDENCE / 2, _EVIDENCE)
-    return np.asarray(np.where(background.is_known, evidence, 0.0), dtype=np.float32)
+    return np.asarray(np.where(background.is_known, evidence, _NEVER_SEEN), dtype=np.float32)
 
 
 def _edge_band(probability: F32) -> F32:

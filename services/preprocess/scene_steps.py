@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from services.preprocess.face_steps import spread_over
 from services.preprocess.frame_pool import map_frames
+from services.preprocess.matte_prior import MattePrior, learn_prior, with_prior
 from services.preprocess.matting import Background, refine_matte, segmenter
 from services.preprocess.plate import MAX_SAMPLES, Plate, build_plate, clearance
 from services.preprocess.workspace import (
@@ -41,9 +42,12 @@ def run_matte(job: Job, progress: Progress) -> None:
     facts = load_report(job.space, "track", CaptureReport)
     crop = load_report(job.space, "crop", CropReport)
     (job.space.folder / "mattes").mkdir(exist_ok=True)
+    landmarks = load_step(job.space, "crop")["landmarks"].astype(np.float32)
     with segmenter() as segment:
         progress(0.0, "looking at the background")
-        background = None if crop.is_moving else _rough_background(job, segment, facts.n_train)
+        prior, background = _first_look(job, segment, landmarks[: facts.n_train])
+        if crop.is_moving:
+            background = None
 
         def segmented() -> Iterator[tuple[int, U8, F32]]:
             for index in range(facts.n_frames):
@@ -52,6 +56,7 @@ def run_matte(job: Job, progress: Progress) -> None:
 
         def refine(item: tuple[int, U8, F32]) -> float:
             index, frame, probability = item
+            probability = with_prior(probability, landmarks[index], prior)
             matte = refine_matte(frame, probability, background)
             write_png(job.space.matte(index), matte)
             return float(matte.mean()) / 255.0
@@ -105,14 +110,22 @@ def run_plate(job: Job, progress: Progress) -> None:
     save_report(job.space, "plate", report)
 
 
-def _rough_background(job: Job, segment: Callable[[U8], F32], n_train: int) -> Background | None:
-    """Guess the background from coarse mattes; None when it moves. In crop pixels."""
-    frames = [read_rgb(job.space.frame(index)) for index in spread_over(n_train, _N_ROUGH_SAMPLES)]
-    clear = [clearance(_to_levels(segment(frame))) for frame in frames]
+def _first_look(
+    job: Job, segment: Callable[[U8], F32], landmarks: F32
+) -> tuple[MattePrior, Background | None]:
+    """Where the person usually is, and the background if it keeps still, from training frames."""
+    chosen = spread_over(len(landmarks), _N_ROUGH_SAMPLES)
+    frames = [read_rgb(job.space.frame(index)) for index in chosen]
+    masks = [segment(frame) for frame in frames]
+    prior = learn_prior(masks, landmarks[chosen])
+    clear = [
+        clearance(_to_levels(with_prior(mask, landmarks[index], prior)))
+        for index, mask in zip(chosen, masks, strict=True)
+    ]
     plate = build_plate(frames, clear)
     if plate.agreement < _MIN_AGREEMENT or not plate.is_seen.any():
-        return None
-    return Background(plate.colour, plate.is_seen, plate.noise)
+        return prior, None
+    return prior, Background(plate.colour, plate.is_seen, plate.noise)
 
 
 def _capture_clearance(
