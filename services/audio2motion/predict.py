@@ -31,7 +31,8 @@ from shared.progress import Progress
 
 F32 = NDArray[np.float32]
 
-_MOUTH_BLUR_S = 0.02
+_MOUTH_BLUR_S = 0.024
+"""A lip closure lasts about a tenth of a second."""
 _MIN_SPEECH_S = 0.1
 _HELDOUT_POSE_TABLE = {
     "rotation": Column("float32", ("H", 3), "rad", "head rotation of the held-out frames"),
