@@ -16,8 +16,8 @@ _QUIETEST_SPEECH_DB = -55.0
 _SPEECH_RANGE_DB = 35.0
 """Speech lies within this much of the recording's loud parts."""
 _LOUD_PERCENT = 95
-_SHORTEST_PAUSE_S = 0.30
-"""Stop consonants and commas are no silence: the regressor shapes those."""
+_SHORTEST_SILENCE_S = 1.2
+"""Between phrases people breathe with lips apart, as the regressor learns; only then they close."""
 _LEAD_S = 0.16
 """The mouth opens before the sound is heard."""
 _TAIL_S = 0.12
@@ -60,13 +60,15 @@ def sound_level(audio: F32) -> NDArray[np.float64]:
 
 
 def _without_short_pauses(is_speech: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill pauses between speech that are shorter than ``_SHORTEST_PAUSE_S``."""
+    """Fill pauses shorter than ``_SHORTEST_SILENCE_S`` where there is speech at all."""
     filled = is_speech.copy()
     spoken = np.flatnonzero(is_speech)
-    longest = round(_SHORTEST_PAUSE_S * _SAMPLE_RATE / _HOP)
-    for before, after in pairwise(spoken):
+    if not len(spoken):
+        return filled
+    longest = round(_SHORTEST_SILENCE_S * _SAMPLE_RATE / _HOP)
+    for before, after in pairwise([-1, *spoken, len(filled)]):
         if after - before <= longest:
-            filled[before:after] = True
+            filled[max(before, 0) : after] = True
     return filled
 
 

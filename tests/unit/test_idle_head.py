@@ -110,16 +110,28 @@ def test_smoothing_leaves_constants_and_lowers_trembling() -> None:
     assert smoothed[:, 1].std() < 0.7 * track[:, 1].std()
 
 
-def test_pause_between_words_is_silence_and_a_stop_consonant_is_not() -> None:
-    """A second of silence counts, a tenth of a second does not."""
-    opening = np.ones(100, np.float32)
-    opening[20:22] = 0.0
-    opening[50:75] = 0.0
+def test_long_silence_is_told_from_a_pause_between_phrases() -> None:
+    """Two seconds without sound count, one second does not."""
+    opening = np.ones(150, np.float32)
+    opening[20:45] = 0.0
+    opening[75:125] = 0.0
 
-    activity = voice_activity(make_speech(opening), FPS, 100)
+    activity = voice_activity(make_speech(opening), FPS, 150)
 
-    assert 1.0 == activity[10:40].min()
-    assert 0.0 == activity[56:69].max()
+    assert 1.0 == activity[5:70].min()
+    assert 0.0 == activity[82:118].max()
+
+
+def test_silence_at_the_ends_counts_when_it_is_long() -> None:
+    """Half a second before the first word does not close the mouth, three seconds after do."""
+    opening = np.ones(150, np.float32)
+    opening[:12] = 0.0
+    opening[75:] = 0.0
+
+    activity = voice_activity(make_speech(opening), FPS, 150)
+
+    assert 1.0 == activity[:70].min()
+    assert 0.0 == activity[85:].max()
 
 
 @pytest.mark.parametrize("level_db", [-300, -65])
