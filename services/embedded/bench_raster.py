@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import NamedTuple
 
@@ -62,11 +63,11 @@ def bench_raster(rasterizer: str, n_rounds: int = 9) -> list[RasterTiming]:
     timings = []
     for scene in SCENES:
         made = _make_scene(scene)
-        first = _milliseconds(lambda made=made: _draw(module, made))
+        first = _milliseconds(partial(_draw, module, made))
         works: dict[str, Callable[[], object]] = {
-            "draw": lambda made=made: _draw(module, made),
-            "whole": lambda made=made: _draw_whole(module, made),
-            "learn": lambda made=made: _learn(module, made),
+            "draw": partial(_draw, module, made),
+            "whole": partial(_draw_whole, module, made),
+            "learn": partial(_learn, module, made),
         }
         for work in works.values():
             work()  # compiles
@@ -82,9 +83,7 @@ def bench_raster(rasterizer: str, n_rounds: int = 9) -> list[RasterTiming]:
 
 def _draw(module: Rasterizer, made: _Made) -> Tensor:
     with torch.inference_mode():
-        return module.rasterize(
-            made.gaussians, torch.eye(4), made.K, made.side, made.side
-        ).colors
+        return module.rasterize(made.gaussians, torch.eye(4), made.K, made.side, made.side).colors
 
 
 def _draw_whole(module: Rasterizer, made: _Made) -> Tensor:
@@ -93,9 +92,8 @@ def _draw_whole(module: Rasterizer, made: _Made) -> Tensor:
 
 
 def _learn(module: Rasterizer, made: _Made) -> None:
-    leaves = [values.detach().requires_grad_() for values in made.gaussians[:4]]
+    learnt = Gaussians(*(values.detach().requires_grad_() for values in made.gaussians))
     harmonics = made.harmonics.detach().requires_grad_()
-    learnt = Gaussians(*leaves, made.gaussians.colors)
     picture = _shade_and_draw(module, made._replace(gaussians=learnt, harmonics=harmonics))
     picture.sum().backward()
 

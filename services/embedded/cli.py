@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import flow, machine, stages
+from services.embedded.commands import bench, flow, machine, stages
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -47,6 +47,7 @@ for command in (
     stages.evaluate,
     machine.models,
     machine.doctor,
+    bench.bench,
 ):
     app.command()(command)
 

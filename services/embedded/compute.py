@@ -1,6 +1,7 @@
 """Sets up threads and determinism, once per process and before anything heavy runs."""
 
 import os
+import sys
 
 from shared.settings import Settings
 
@@ -8,15 +9,21 @@ from shared.settings import Settings
 def prepare_compute(settings: Settings) -> int:
     """Give torch and Numba the settings' threads and make torch deterministic.
 
+    To be called before anything imports Numba: in a process that has it already, only the calling
+    thread is limited.
+
     Returns:
         The number of threads.
     """
-    # Numba reads its variable when it is first imported, and OpenMP when its library loads.
     n_threads = settings.n_threads or available_cores()
-    os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
-    os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    if "numba" not in sys.modules:
+        # Numba sizes its pool by this variable when it is imported, and refuses later changes.
+        os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
+        os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    import numba
     import torch
 
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(n_threads)
     torch.use_deterministic_algorithms(mode=True)
     return n_threads

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from services.embedded.puppet.capture import HELDOUT_SECONDS, film_demo
+from services.embedded.puppet.capture import HELDOUT_SECONDS, demo_files, film_demo
 from services.embedded.run_flow import Flow, RunOptions, run_flow
 from services.embedded.run_result import RunResult
 from services.embedded.step import StepRunner
@@ -32,8 +32,11 @@ class DemoOutcome(BaseModel):
 
 def run_demo(out: Path, runner: StepRunner, seed: int) -> DemoOutcome:
     """Film the puppet, run the flow on it, and compare the jaw with the puppet's own."""
-    with runner.timed("film") as progress:
-        files = film_demo(out / "capture", progress)
+    files = demo_files(out / "capture")
+    # The truth is written last, so that what was stopped half-way is filmed again.
+    if runner.is_forced or not files.truth.is_file():
+        with runner.timed("film") as progress:
+            film_demo(files, progress)
     options = RunOptions(preset=PRESET, holdout_seconds=HELDOUT_SECONDS, seed=seed)
     result = run_flow(Flow(files.capture, files.speech, options, out), runner)
     return DemoOutcome(run=result, truth=compare_with_truth(out, files.truth))

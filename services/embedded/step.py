@@ -54,7 +54,7 @@ class StepRunner:
     ) -> None:
         self._records = folder / _RECORDS
         self._show = show
-        self._is_forced = is_forced
+        self.is_forced = is_forced
         self.seconds: dict[str, float] = {}
 
     def do(self, step: Step) -> None:
@@ -69,7 +69,7 @@ class StepRunner:
         record_path = self._records / f"{step.name.replace(' ', '_')}.json"
         record = _read_record(record_path)
         key = step_key(step)
-        is_same = record is not None and record.key == key and not self._is_forced
+        is_same = record is not None and record.key == key and not self.is_forced
         if is_same and record and record.seconds is not None and (step.out / MANIFEST).is_file():
             self.seconds[step.name] = record.seconds
             with self._show(step.name) as progress:

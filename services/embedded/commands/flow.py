@@ -39,10 +39,10 @@ def demo(
     from training, trains an avatar on the rest, and lets it say both what was kept and something
     else. Takes a few minutes.
     """
-    from services.embedded.demo import run_demo
-
     terminal = open_terminal(is_json=as_json)
     prepare(terminal)
+    from services.embedded.demo import run_demo
+
     runner = StepRunner(out, partial(progress_bar, terminal), is_forced=force)
     outcome = run_demo(out, runner, seed)
     if as_json:
@@ -82,14 +82,15 @@ def run(
     talksplat run --capture me.mp4 --speech hello.wav --out me
     talksplat run --capture me.mp4 --holdout 3.3 --out me
     """
-    from services.embedded.run_flow import Flow, RunOptions, run_flow
-
     if speech is None and holdout == 0:
         raise typer.BadParameter(
             "nothing to say: name a recording with --speech, or keep the capture's last seconds "
             "with --holdout, whose own sound is then spoken"
         )
     terminal = open_terminal(is_json=as_json)
+    prepare(terminal)
+    from services.embedded.run_flow import Flow, RunOptions, run_flow
+
     options = RunOptions(
         method=method,
         preset=preset,
@@ -98,7 +99,6 @@ def run(
         rasterizer=choose_rasterizer(terminal, device),
         seed=seed,
     )
-    prepare(terminal)
     runner = StepRunner(out, partial(progress_bar, terminal), is_forced=force)
     result = run_flow(Flow(capture, speech, options, out), runner)
     if as_json:

@@ -161,21 +161,18 @@ def render(
     talksplat render avatar motion -o hello.mp4
     talksplat render avatar motion -o hello.webm --background alpha
     """
-    from services.renderer.shot import RenderOptions
-
     wanted = ".webm" if background == "alpha" else ".mp4"
     if out.suffix != wanted:
         raise typer.BadParameter(f"--background {background} is written to a {wanted} file")
-    options = RenderOptions(
-        background=background,
-        camera=camera,
-        height=height,
-        rasterizer=choose_rasterizer(open_terminal(is_json=as_json), device),
-    )
+    rasterizer = choose_rasterizer(open_terminal(is_json=as_json), device)
 
     def stage(progress: Progress) -> Manifest:
         from services.embedded.video_file import render_to_file
+        from services.renderer.shot import RenderOptions
 
+        options = RenderOptions(
+            background=background, camera=camera, height=height, rasterizer=rasterizer
+        )
         return render_to_file(avatar, motion, options, out, progress)
 
     do_stage("render", stage, out, is_json=as_json)

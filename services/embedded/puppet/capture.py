@@ -45,7 +45,7 @@ _NECK = (560.0, 470.0)  # rows where the torso begins and ends to follow the hea
 
 
 class DemoFiles(NamedTuple):
-    """What ``film_demo`` leaves."""
+    """What ``film_demo`` writes."""
 
     capture: Path  # mp4, the last HELDOUT_SECONDS say what the rest does not
     speech: Path  # wav, something else again
@@ -64,21 +64,24 @@ class Stage(NamedTuple):
     neck_share: F32  # [V] of the head's motion
 
 
-def film_demo(out: Path, progress: Progress) -> DemoFiles:
-    """Write the capture, a speech to be spoken, and the truth into ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = DemoFiles(out / "capture.mp4", out / "speech.wav", out / "truth.npz")
+def demo_files(folder: Path) -> DemoFiles:
+    """Where the files of the demo lie in ``folder``."""
+    return DemoFiles(folder / "capture.mp4", folder / "speech.wav", folder / "truth.npz")
+
+
+def film_demo(files: DemoFiles, progress: Progress) -> None:
+    """Write the capture, a speech to be spoken, and the truth."""
+    files.capture.parent.mkdir(parents=True, exist_ok=True)
     trained = write_script(_SEED, TRAINING_SECONDS)
     heldout = write_script(_SEED + 1, HELDOUT_SECONDS, avoid=trained, start=TRAINING_SECONDS)
     script = (*trained, *heldout)
     progress(0.0, "synthesising speech")
-    sound = out / "capture.wav"
+    sound = files.capture.with_suffix(".wav")
     write_wav(sound, synthesise(script, _SEED), SAMPLE_RATE)
     speech = write_script(_SEED + 2, SPEECH_SECONDS, avoid=trained)
     write_wav(files.speech, synthesise(speech, _SEED + 2), SAMPLE_RATE)
     _film(script, sound, files, progress)
     sound.unlink()
-    return files
 
 
 def _film(script: tuple[Spoken, ...], sound: Path, files: DemoFiles, progress: Progress) -> None:
