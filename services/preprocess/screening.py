@@ -17,6 +17,7 @@ MIN_FACE_PX = 80
 """Height of the face, chin to forehead; below it lips and lids are a few pixels."""
 _BOX_TO_FACE = 1.05  # face height over the detector's box height, from tracked captures
 _MIN_SHARE = 0.5  # of the samples: a face in fewer is an accident of the background
+_SURE_SCORE = 0.7
 _RIVAL_AREA = 0.4  # of the largest face: smaller ones are bystanders
 
 
@@ -75,7 +76,7 @@ def check_faces(times_s: Sequence[float], faces: Sequence[list[FaceBox]]) -> Non
         InvalidInput: ``no_face``, ``several_faces`` or ``face_too_small``.
     """
     n_samples = len(faces)
-    largest = [found[0] for found in faces if found]
+    largest = [found[0] for found in faces if found and _is_sure(found[0])]
     if not largest or len(largest) < _MIN_SHARE * n_samples:
         raise InvalidInput(
             "no_face",
@@ -105,6 +106,11 @@ def face_too_small(height_px: float) -> InvalidInput:
         f"the face is {height_px:.0f} px high, at least {MIN_FACE_PX} px are needed; "
         "film closer or at a higher resolution",
     )
+
+
+def _is_sure(face: FaceBox) -> bool:
+    """Whether a detection is a face: the detector sees small ones in trees and buildings."""
+    return face.score >= _SURE_SCORE or face.height * _BOX_TO_FACE >= MIN_FACE_PX
 
 
 def _area(face: FaceBox) -> float:

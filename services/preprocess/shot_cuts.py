@@ -52,9 +52,10 @@ def frame_changes(thumbnails: U8) -> F32:
 
 
 def _is_flash(thumbnails: U8, frame: int, change: float) -> bool:
-    """Whether the picture comes back to what it was before ``frame``."""
-    after = min(frame + _FLASH, len(thumbnails) - 1)
-    return after > frame and _difference(thumbnails[frame - 1], thumbnails[after]) < change / 3
+    """Whether the picture comes back: some frame soon after is like one shortly before."""
+    before = thumbnails[max(frame - _FLASH, 0) : frame]
+    after = thumbnails[frame : frame + _FLASH + 1]
+    return any(_difference(a, b) < change / 3 for a in before for b in after)
 
 
 def _difference(before: U8, after: U8) -> float:
