@@ -141,7 +141,9 @@ def _score_row(name: str, score: Score, description: str) -> str:
         for key, value in score.baselines.items()
     )
     details = "<br>".join(
-        f"{escape(key.replace('_', ' '))} {number(value)}" for key, value in score.details.items()
+        f"{escape(key.replace('_', ' '))} {number(value)}"
+        for key, value in score.details.items()
+        if value or not key.startswith("n_")
     )
     return (
         f'<tr><th scope="row">{escape(name)}{arrow}</th>'
