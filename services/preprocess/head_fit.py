@@ -160,9 +160,7 @@ def landmarks_of(fit: HeadFit) -> Floats:
     return marks
 
 
-def follow_pose(
-    fit: HeadFit, target: Floats, pose: tuple[Floats, Floats], split: Split, stiffness: float
-) -> HeadFit:
+def follow_pose(fit: HeadFit, target: Floats, pose: tuple[Floats, Floats], split: Split) -> HeadFit:
     """The fit under other head poses: expression, jaw and gaze solved to keep the landmarks.
 
     Args:
@@ -170,7 +168,6 @@ def follow_pose(
         target: Landmarks to keep. [T, 478, 3]
         pose: Head rotations [T, 3, 3] and translations [T, 3].
         split: Which frames are valid.
-        stiffness: Smoothing of the new poses.
     """
     camera = Camera(
         float(fit.Ks[0, 0, 0]), float(fit.viewmat[2, 3]), round(2 * float(fit.Ks[0, 0, 2]))
@@ -186,7 +183,7 @@ def follow_pose(
         face_rig(fit.head_model),
         camera,
         landmark_evidence(target[valid], inter_ocular(target[: split.n_train])),
-        smoothed_pose(states, split, stiffness),
+        states,
         shape=fit.shape.double().numpy(),
         n_rounds=3,
         is_pose_fixed=True,

@@ -55,6 +55,7 @@ class Frames(NamedTuple):
     local: NDArray[np.float32]  # [n, P, 3]
     turn: Floats  # [n, 3, 3]
     shift: Floats  # [n, 3] of the root joint
+    information: Floats  # [n, 6, 6] of a turn about the points' mean and a shift
 
 
 def head_of(fit: HeadFit) -> Head:
@@ -70,8 +71,9 @@ def head_of(fit: HeadFit) -> Head:
 def align_frames(head: Head, frames: Frames, texture: Texture, scale: int) -> Frames:
     """Each frame's pose moved until its pixels agree with the texture."""
     turn, shift = np.empty_like(frames.turn), np.empty_like(frames.shift)
+    information = np.empty_like(frames.information)
     for index, grey in enumerate(frames.greys):
-        turn[index], shift[index] = align_frame(
+        turn[index], shift[index], information[index] = align_frame(
             _picture(grey, scale),
             frames.local[index],
             head.points.normals,
@@ -83,7 +85,7 @@ def align_frames(head: Head, frames: Frames, texture: Texture, scale: int) -> Fr
             head.strength,
             N_STEPS,
         )
-    return frames._replace(turn=turn, shift=shift)
+    return frames._replace(turn=turn, shift=shift, information=information)
 
 
 def build_texture(head: Head, frames: Frames, scale: int) -> Texture:

@@ -59,7 +59,8 @@ def look_up(  # noqa: PLR0917 - Numba takes arrays, not records
         u = focal * x * inverse + centre - 0.5
         v = -focal * y * inverse + centre - 0.5
         column, row = math.floor(u), math.floor(v)
-        out[p, 3:] = 0.0
+        for k in range(3, N_COLUMNS):
+            out[p, k] = 0.0
         if column < 1 or row < 1 or column >= width - 2 or row >= height - 2:
             continue
         a, b = u - column, v - row
@@ -121,6 +122,16 @@ def pose_columns(seen: F64, p: int, centre: F64, columns: F64) -> None:
 
 
 @njit(cache=True, nogil=True)
+def points_mean(seen: F64, out: F64) -> None:
+    """Mean of the points' places in the world. [3]"""
+    for axis in range(3):
+        total = 0.0
+        for p in range(seen.shape[0]):
+            total += seen[p, axis]
+        out[axis] = total / seen.shape[0]
+
+
+@njit(cache=True, nogil=True)
 def pose_normals(  # noqa: PLR0917 - as above
     seen: F64, texture: F64, trust: F64, normal: F64, right: F64, centre: F64
 ) -> None:
@@ -135,13 +146,13 @@ def pose_normals(  # noqa: PLR0917 - as above
         centre: Filled with the points' mean, which the turn is about. [3]
     """
     gain, offset = brightness(texture, seen, trust)
-    n_points = seen.shape[0]
-    for axis in range(3):
-        centre[axis] = seen[:, axis].sum() / n_points
-    normal[:] = 0.0
-    right[:] = 0.0
+    points_mean(seen, centre)
+    for i in range(N_COLUMNS):
+        right[i] = 0.0
+        for j in range(N_COLUMNS):
+            normal[i, j] = 0.0
     columns = np.zeros(N_COLUMNS)
-    for p in range(n_points):
+    for p in range(seen.shape[0]):
         weight = seen[p, 7] * trust[p]
         if weight == 0.0:
             continue
@@ -161,15 +172,63 @@ def pose_normals(  # noqa: PLR0917 - as above
 
 
 @njit(cache=True, nogil=True)
-def small_turn(vector: F64) -> F64:
-    """Rodrigues' formula. [3] -> [3, 3]"""
-    x, y, z = vector[0], vector[1], vector[2]
+def small_turn(x: float, y: float, z: float, out: F64) -> None:
+    """Rodrigues' formula into ``out``. [3, 3]"""
     squared = x * x + y * y + z * z
     angle = math.sqrt(squared)
-    sine = 1.0 - squared / 6.0 if angle < SMALL_TURN else math.sin(angle) / angle
-    cosine = 0.5 - squared / 24.0 if angle < SMALL_TURN else (1.0 - math.cos(angle)) / squared
-    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + sine * skew + cosine * (skew @ skew)
+    sine = 1.0 - squared / 6.0
+    cosine = 0.5 - squared / 24.0
+    if angle > SMALL_TURN:
+        sine = math.sin(angle) / angle
+        cosine = (1.0 - math.cos(angle)) / squared
+    out[0, 0] = 1.0 - cosine * (y * y + z * z)
+    out[1, 1] = 1.0 - cosine * (x * x + z * z)
+    out[2, 2] = 1.0 - cosine * (x * x + y * y)
+    out[0, 1], out[1, 0] = cosine * x * y - sine * z, cosine * x * y + sine * z
+    out[0, 2], out[2, 0] = cosine * x * z + sine * y, cosine * x * z - sine * y
+    out[1, 2], out[2, 1] = cosine * y * z - sine * x, cosine * y * z + sine * x
+
+
+@njit(cache=True, nogil=True)
+def turn_by(rotation: F64, turn: F64, shift: F64, centre: F64) -> None:
+    """Turn a pose, in place, about a point of the world."""
+    column = np.empty(3)
+    for j in range(3):
+        for i in range(3):
+            column[i] = turn[i, j]
+        for i in range(3):
+            turn[i, j] = (
+                rotation[i, 0] * column[0] + rotation[i, 1] * column[1] + rotation[i, 2] * column[2]
+            )
+    for i in range(3):
+        column[i] = shift[i] - centre[i]
+    for i in range(3):
+        shift[i] = centre[i] + (
+            rotation[i, 0] * column[0] + rotation[i, 1] * column[1] + rotation[i, 2] * column[2]
+        )
+
+
+@njit(cache=True, nogil=True)
+def eliminate(matrix: F64, right: F64, first: int) -> None:
+    """Gaussian elimination, in place, of the unknowns from ``first`` on, last one first.
+
+    ``matrix`` is symmetric and positive definite. Afterwards the equations above ``first`` hold
+    for the remaining unknowns alone; with ``first`` 0, ``right`` becomes the solution.
+    """
+    size = matrix.shape[0]
+    for pivot in range(size - 1, first - 1, -1):
+        inverse = 1.0 / matrix[pivot, pivot]
+        for row in range(pivot):
+            factor = matrix[row, pivot] * inverse
+            right[row] -= factor * right[pivot]
+            for column in range(pivot):
+                matrix[row, column] -= factor * matrix[pivot, column]
+    if first == 0:
+        for row in range(size):
+            value = right[row]
+            for column in range(row):
+                value -= matrix[row, column] * right[column]
+            right[row] = value / matrix[row, row]
 
 
 @njit(cache=True, nogil=True)
@@ -184,30 +243,41 @@ def align_frame(  # noqa: PLR0913, PLR0917 - as above
     trust: F64,
     strength: F64,
     n_steps: int,
-) -> Any:  # noqa: ANN401 - numba is untyped; a tuple (turn [3, 3], shift [3])
+) -> Any:  # noqa: ANN401 - numba is untyped; turn [3, 3], shift [3], information
     """Head pose that brings the points onto the texture, from a first guess.
 
     ``strength`` is the prior's inverse variance on how far each pose number moves. [6]
+    Besides the pose, returns how well the picture determines a turn about the points' mean and
+    a shift: the normal matrix with brightness eliminated. [6, 6]
     """
     seen = np.empty((points.shape[0], N_COLUMNS))
     normal = np.empty((N_COLUMNS, N_COLUMNS))
-    right = np.empty(N_COLUMNS)
+    step = np.empty(N_COLUMNS)
     centre = np.empty(3)
     moved = np.zeros(N_POSE)
+    information = np.zeros((N_POSE, N_POSE))
+    rotation = np.empty((3, 3))
     turn, shift = turn.copy(), shift.copy()
     for _ in range(n_steps):
         look_up(picture, points, normals, turn, shift, camera, seen)
-        pose_normals(seen, texture, trust, normal, right, centre)
-        for i in range(N_POSE):
-            normal[i, i] += strength[i]
-            right[i] -= strength[i] * moved[i]
+        pose_normals(seen, texture, trust, normal, step, centre)
         for i in range(N_COLUMNS):
             normal[i, i] += 1e-9
-        step = np.linalg.solve(normal, right)[:N_POSE]
-        rotation = small_turn(step[:3])
-        shift = rotation @ (shift - centre) + centre + step[3:]
-        turn = rotation @ turn
-        moved += step
-        if np.abs(step).max() < CONVERGED:
+        eliminate(normal, step, N_POSE)
+        for i in range(N_POSE):
+            for j in range(N_POSE):
+                information[i, j] = normal[i, j]
+            normal[i, i] += strength[i]
+            step[i] -= strength[i] * moved[i]
+        eliminate(normal[:N_POSE, :N_POSE], step[:N_POSE], 0)
+        small_turn(step[0], step[1], step[2], rotation)
+        largest = 0.0
+        for i in range(N_POSE):
+            moved[i] += step[i]
+            largest = max(largest, abs(step[i]))
+        turn_by(rotation, turn, shift, centre)
+        for i in range(3):
+            shift[i] += step[3 + i]
+        if largest < CONVERGED:
             break
-    return turn, shift
+    return turn, shift, information
