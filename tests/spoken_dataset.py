@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from shared.contracts.artifact import write_arrays, write_manifest
-from shared.contracts.avatar import AvatarManifest
+from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
 from shared.contracts.motion import MOTION_TABLE
 from shared.contracts.tracked_dataset import TRACKING_TABLE, TrackedDatasetManifest
 from shared.head_model import HeadModel, save_head_model
@@ -146,7 +146,9 @@ def write_avatar(folder: Path, dataset: Path, n_train: int = 200) -> Path:
     folder.mkdir(parents=True)
     with np.load(dataset / "tracking.npz") as stored:
         shown = {name: stored[name][:n_train] for name in MOTION_TABLE}
-    write_arrays(folder / "tracking.npz", shown, MOTION_TABLE)
+        shown["shape"] = stored["shape"]
+    shown |= {"body": np.zeros((n_train, 6), np.float32)}
+    write_arrays(folder / "tracking.npz", shown, TRAINING_TABLE)
     write_manifest(folder, avatar_manifest())
     return folder
 

@@ -15,13 +15,12 @@ from services.audio2motion.smoothing import smooth
 from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
 from services.audio2motion.voice_activity import voice_activity
 from shared.contracts.artifact import (
-    Column,
     read_arrays,
     read_manifest,
     write_arrays,
     write_manifest,
 )
-from shared.contracts.avatar import AvatarManifest
+from shared.contracts.avatar import HELDOUT_TABLE, TRAINING_TABLE, AvatarManifest
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
 from shared.contracts.motion_model import MotionModelManifest
 from shared.dataset_reader import TrackedDataset, open_dataset, read_dataset_audio
@@ -34,10 +33,6 @@ F32 = NDArray[np.float32]
 _MOUTH_BLUR_S = 0.024
 """A lip closure lasts about a tenth of a second."""
 _MIN_SPEECH_S = 0.1
-_HELDOUT_POSE_TABLE = {
-    "rotation": Column("float32", ("H", 3), "rad", "head rotation of the held-out frames"),
-    "translation": Column("float32", ("H", 3), "m", "head translation of the held-out frames"),
-}
 
 
 class AnimateOptions(BaseModel):
@@ -227,8 +222,8 @@ def _heldout_pose(avatar: Path, tracks: Tracks, *, is_refined: bool) -> Tracks:
     """Rotation and translation: six numbers per held-out frame, all that may be taken."""
     path = avatar / "heldout_pose.npz"
     if not is_refined or not path.is_file():
-        return {name: tracks[name] for name in _HELDOUT_POSE_TABLE}
-    pose = read_arrays(path, _HELDOUT_POSE_TABLE)
+        return {name: tracks[name] for name in HELDOUT_TABLE}
+    pose = read_arrays(path, HELDOUT_TABLE)
     n_frames = len(tracks["rotation"])
     if len(pose["rotation"]) != n_frames:
         raise InvalidInput(
@@ -240,7 +235,7 @@ def _heldout_pose(avatar: Path, tracks: Tracks, *, is_refined: bool) -> Tracks:
 
 
 def _shown_tracks(avatar: Path) -> Tracks:
-    return motion_tracks(read_arrays(avatar / "tracking.npz", MOTION_TABLE))
+    return motion_tracks(read_arrays(avatar / "tracking.npz", TRAINING_TABLE))
 
 
 def _with_mouth(tracks: Tracks, mouth: SpokenMouth) -> Tracks:
