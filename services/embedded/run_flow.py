@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.embedded.commands.words import Preset
-from services.embedded.run_result import RunResult, gather_results
+from services.embedded.run_result import RunResult, gather_results, selfdriven_notes
 from services.embedded.step import Step, StepRunner
 from shared.contracts.artifact import read_manifest
 from shared.contracts.tracked_dataset import TrackedDatasetManifest
@@ -179,7 +179,8 @@ def _evaluate_step(flow: Flow, kind: str, video: Path, runner: StepRunner) -> St
     )
     label = f"held-out part, {kind}" if is_heldout else "the speech"
     options = EvaluateOptions(label=label)
-    told = options.model_copy(update={"stage_seconds": dict(runner.seconds)})
+    notes = selfdriven_notes(flow.out) if kind == "spoken" else []
+    told = options.model_copy(update={"stage_seconds": dict(runner.seconds), "notes": notes})
     run = partial(evaluate_video, judged, told, scores)
     inputs = (video, flow.dataset, *((flow.capture,) if is_heldout else ()))
     return Step(f"evaluate {kind}", scores, inputs, options, run)

@@ -54,6 +54,16 @@ def gather_results(out: Path, seconds: dict[str, float]) -> RunResult:
     return result
 
 
+def selfdriven_notes(out: Path) -> list[str]:
+    """What the spoken part's report says of the same frames with their tracked expression."""
+    scores = read_manifest(out / _JUDGED["selfdriven"], ScoresManifest).scores
+    told = ", ".join(f"{name} {_text(scores.get(name))}" for name in ("psnr", "ssim", "lmd"))
+    return [
+        "Head pose is the capture's; expression, jaw, lips, blinks and torso are predicted.",
+        f"With the tracked expression instead (selfdriven): {told}.",
+    ]
+
+
 def score_rows(result: RunResult) -> list[list[str]]:
     """Rows of name, value of each judged video, and the baselines of the first that has any."""
     names = list(dict.fromkeys(name for judged in result.scores.values() for name in judged.scores))
@@ -66,7 +76,7 @@ def score_rows(result: RunResult) -> list[list[str]]:
 def _text(score: Score | None) -> str:
     if score is None or score.value is None:
         return "-"
-    text = f"{score.value:.3f} {score.unit}".rstrip(" 1")
+    text = f"{score.value:.3f}" if score.unit == "1" else f"{score.value:.3f} {score.unit}"
     baselines = ", ".join(f"{name} {value:.3f}" for name, value in score.baselines.items())
     return f"{text} ({baselines})" if baselines else text
 
