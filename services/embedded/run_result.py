@@ -57,7 +57,7 @@ def gather_results(out: Path, seconds: dict[str, float]) -> RunResult:
 def selfdriven_notes(out: Path) -> list[str]:
     """What the spoken part's report says of the same frames with their tracked expression."""
     scores = read_manifest(out / _JUDGED["selfdriven"], ScoresManifest).scores
-    told = ", ".join(f"{name} {_text(scores.get(name))}" for name in ("psnr", "ssim", "lmd"))
+    told = ", ".join(f"{name} {_figure(scores.get(name))}" for name in ("psnr", "ssim", "lmd"))
     return [
         "Head pose is the capture's; expression, jaw, lips, blinks and torso are predicted.",
         f"With the tracked expression instead (selfdriven): {told}.",
@@ -65,20 +65,21 @@ def selfdriven_notes(out: Path) -> list[str]:
 
 
 def score_rows(result: RunResult) -> list[list[str]]:
-    """Rows of name, value of each judged video, and the baselines of the first that has any."""
+    """Name, value of each judged video, unit, and the baselines of the first that has any."""
     names = list(dict.fromkeys(name for judged in result.scores.values() for name in judged.scores))
-    return [
-        [name, *(_text(judged.scores.get(name)) for judged in result.scores.values())]
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        found = [judged.scores.get(name) for judged in result.scores.values()]
+        known = [score for score in found if score is not None]
+        unit = known[0].unit.replace("1", "")
+        baselines = next((score.baselines for score in known if score.baselines), {})
+        told = ", ".join(f"{key} {value:.3f}" for key, value in baselines.items())
+        rows.append([name, *map(_figure, found), unit, told])
+    return rows
 
 
-def _text(score: Score | None) -> str:
-    if score is None or score.value is None:
-        return "-"
-    text = f"{score.value:.3f}" if score.unit == "1" else f"{score.value:.3f} {score.unit}"
-    baselines = ", ".join(f"{name} {value:.3f}" for name, value in score.baselines.items())
-    return f"{text} ({baselines})" if baselines else text
+def _figure(score: Score | None) -> str:
+    return "-" if score is None or score.value is None else f"{score.value:.3f}"
 
 
 def _file_of(video: Path) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -52,8 +53,9 @@ def print_table(console: Console, title: str, header: list[str], rows: list[list
     """A plain table for people."""
     table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
+    console.print()
 
 
 @contextmanager

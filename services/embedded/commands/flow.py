@@ -108,8 +108,8 @@ def run(
 
 
 def _print_run(terminal: Terminal, result: RunResult) -> None:
-    header = ["score", *result.scores]
-    print_table(terminal.results, "scores (baselines)", header, score_rows(result))
+    header = ["score", *result.scores, "unit", "baselines"]
+    print_table(terminal.results, "scores", header, score_rows(result))
     rows = [[name, f"{seconds:.1f} s"] for name, seconds in result.seconds.items()]
     rows.append(["all", f"{sum(result.seconds.values()):.1f} s"])
     print_table(terminal.results, "seconds", ["step", ""], rows)
