@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 
 N_POSE = 6
 N_JAW = 2
-BLOCK = 64
-"""Frames whose Jacobians are held at once: about 40 MB."""
+BLOCK = 32
+"""Frames whose Jacobians are held at once: about 20 MB."""
 JAW_SIGMA = (0.15, 0.04)
 """Spread of the jaw's opening and of its sideways turn, rad."""
 MIN_LOG_DEPTH = -1.6
@@ -256,15 +256,16 @@ def _linearise(
     mixed = states.turn[:, None] @ ((1 - weights) * np.eye(3) + weights * opening[:, None])
     by_rest = by_world @ mixed  # [T, N, 3, 3]
     swing = rig.jaw_weights[:, None, None] * _cross_columns(hinged)[..., :N_JAW]
-    by_frame = np.concatenate(
-        [
-            by_world @ _cross_columns(turned),
-            by_world,
-            by_world @ (states.turn[:, None] @ swing),
-            by_rest @ np.moveaxis(rig.expr_basis, 0, -1),
-        ],
-        axis=-1,
-    )  # [T, N, 3, P]
+    n_expr = len(rig.expr_basis)
+    by_frame = np.empty((n_frames, n_points, 3, N_POSE + N_JAW + n_expr))
+    by_frame[..., :3] = by_world @ _cross_columns(turned)
+    by_frame[..., 3:N_POSE] = by_world
+    by_frame[..., N_POSE : N_POSE + N_JAW] = by_world @ (states.turn[:, None] @ swing)
+    # One product per landmark for all frames is several times faster than one per frame.
+    stacked = by_rest.transpose(1, 0, 2, 3).reshape(n_points, 3 * n_frames, 3)
+    by_expr = stacked @ np.moveaxis(rig.expr_basis, 0, -1)
+    by_expr = by_expr.reshape(n_points, n_frames, 3, n_expr)
+    by_frame[..., N_POSE + N_JAW :] = by_expr.transpose(1, 0, 2, 3)
     residual = (evidence.landmarks - predicted) * whiten
     # MediaPipe's depth has no origin: only differences within a face count.
     residual[..., 2] -= residual[..., 2].mean(1, keepdims=True)

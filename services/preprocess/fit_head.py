@@ -38,9 +38,9 @@ MAX_PERSON_FRAMES = 96
 SHAPE_STRENGTH = 12.0
 UNIT_STRENGTH = 12.0
 """Landmark errors of neighbouring frames are alike: this many frames count as one."""
-N_PERSON_ROUNDS = 7
+N_PERSON_ROUNDS = 6
 N_UNIT_ROUNDS = 2
-N_TRACK_ROUNDS = 5
+N_TRACK_ROUNDS = 3
 TYPICAL_DISTANCE_M = 0.9
 LOG_DISTANCE_SPREAD = 0.35
 """How far from the camera people sit, before the capture says more."""
