@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 
 _GENERAL = 0  # the square model; the other one is for landscape pictures
 _BAND = 1 / 24  # reach of the background's evidence around the mask's edge, in picture sides
-_EVIDENCE = 6.0  # log-odds at most
+_EVIDENCE_FOR, _EVIDENCE_AGAINST = 6.0, 4.5  # log-odds at most; clothes may match a wall
 _NEVER_SEEN = 2.0  # log-odds: what never uncovers is rather the person than the background
 _GUIDE_RADIUS = 1 / 100
 _GUIDE_EPS = 1e-4 * 255**2
@@ -79,8 +79,8 @@ def _background_evidence(frame: U8, background: Background) -> F32:
     """Log-odds that a pixel is the person's, from its difference to the background. [S, S]"""
     red, green, blue = cv2.split(cv2.absdiff(frame, background.colour))
     difference = cv2.blur(cv2.max(cv2.max(red, green), blue).astype(np.float32), (3, 3))
-    scaled = (difference / (4.0 * background.noise) - 1.0) * 3.0
-    evidence = np.clip(scaled, -_EVIDENCE / 2, _EVIDENCE)
+    scaled = (difference / (4.0 * background.noise) - 1.0) * _EVIDENCE_AGAINST
+    evidence = np.clip(scaled, -_EVIDENCE_AGAINST, _EVIDENCE_FOR)
     return np.asarray(np.where(background.is_known, evidence, _NEVER_SEEN), dtype=np.float32)
 
 

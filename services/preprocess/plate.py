@@ -22,6 +22,7 @@ MAX_SAMPLES = 200
 _CLEARANCES = (1 / 40, 1 / 80, 1 / 200)  # distance kept from the person, in picture sides
 _CLEAR_MATTE = 8  # of 255
 _INLIER_LEVELS = 8
+_NO_NOISE, _LEAST_NOISE = 0.2, 0.5  # levels
 _HAIR_MEDIAN = 7  # pixels; wider than two hairs
 _ROWS = 32  # rows worked on at a time, which bounds the memory
 
@@ -32,7 +33,7 @@ class Plate(NamedTuple):
     colour: U8  # [H, W, 3]
     is_seen: NDArray[np.bool_]  # [H, W] uncovered at least MIN_SAMPLES times
     noise: float
-    """Median over seen pixels of their standard deviation over time, levels; at least 0.5."""
+    """Typical standard deviation of a background pixel over time, levels; at least 0.5."""
     agreement: float
     """Share of the samples used that are near the plate; 1 for a still camera and scene."""
 
@@ -71,8 +72,8 @@ def build_plate(frames: Sequence[U8], clear: Sequence[U8]) -> Plate:
         n_used += int(is_used.sum())
         n_near += estimate.n_near
     is_seen = level > 0
-    noise = float(np.median(spread[is_seen])) if is_seen.any() else 0.0
-    return Plate(_completed(colour, level), is_seen, max(noise, 0.5), n_near / max(n_used, 1))
+    agreement = n_near / max(n_used, 1)
+    return Plate(_completed(colour, level), is_seen, _typical_noise(spread, is_seen), agreement)
 
 
 def _completed(colour: F32, level: U8) -> U8:
@@ -105,6 +106,12 @@ def fill_unknown(colour: F32, is_known: NDArray[np.bool_]) -> F32:
     size = (colour.shape[1], colour.shape[0])
     filled = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
     return np.asarray(np.where(is_known[..., None], colour, filled), dtype=np.float32)
+
+
+def _typical_noise(spread: F32, is_seen: NDArray[np.bool_]) -> float:
+    """Median over seen pixels; the bars of a letterbox, which have none, do not count."""
+    noisy = spread[is_seen & (spread > _NO_NOISE)]
+    return max(float(np.median(noisy)), _LEAST_NOISE) if noisy.size else _LEAST_NOISE
 
 
 def _best_level(levels: U8) -> U8:

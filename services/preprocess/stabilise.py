@@ -104,7 +104,9 @@ def choose_crops(
     if side > _WHOLE_FRAME_SHARE * shortest:
         side = shortest
     side = int(side) // 2 * 2
-    offset = np.array([0.5, _FACE_CENTRE_HEIGHT]) * side
+    # Where the frame leaves no room for shoulders the hair has precedence.
+    above = min(max(_FACE_CENTRE_HEIGHT * side, _HEAD_BOX[1] * height), side / 2)
+    offset = np.array([side / 2, above])
     last = np.array(capture_size) - side
     training = centres[:n_train]
     middle = (training.min(axis=0) + training.max(axis=0)) / 2
