@@ -70,7 +70,7 @@ def fit_motion_model(
     )
     fitted = MotionModelManifest(
         motion_model=options.motion_model,
-        audio_encoder=model.AUDIO_ENCODER,
+        audio_encoder="+".join(model.AUDIO_ENCODERS),
         head_model=manifest.head_model,
         expression_names=manifest.expression_names,
         fps=manifest.fps,

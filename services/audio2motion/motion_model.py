@@ -31,8 +31,8 @@ class SpokenCapture(NamedTuple):
 class MotionModel(Protocol):
     """What a motion model module offers."""
 
-    AUDIO_ENCODER: str
-    """Registry name of the audio encoder it listens through."""
+    AUDIO_ENCODERS: tuple[str, ...]
+    """Registry names of the audio encoders it listens through."""
 
     def fit(self, shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> None:
         """Fit to one capture and write the model's files into ``out``."""

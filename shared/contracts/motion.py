@@ -32,6 +32,6 @@ class MotionManifest(Manifest):
     motion_model: str
     """Registry name of the motion model that predicted it, or "tracked"."""
     audio_encoder: str | None
-    """Registry name of the audio encoder used, if any."""
+    """Registry names of the audio encoders used, joined by "+", if any."""
     pose_source: PoseSource
     """Where the head pose comes from."""

@@ -23,7 +23,7 @@ class MotionModelManifest(Manifest):
     motion_model: str
     """Registry name of the motion model."""
     audio_encoder: str
-    """Registry name of the audio encoder it listens through."""
+    """Registry names of the audio encoders it listens through, joined by "+"."""
     head_model: str
     """Registry name of the head model whose parameters it predicts."""
     expression_names: list[str]

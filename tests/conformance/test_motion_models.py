@@ -46,9 +46,9 @@ def fitted(name: str, module: MotionModel, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-def test_audio_encoder_exists(module: MotionModel) -> None:
-    """It names an encoder of the registry."""
-    assert module.AUDIO_ENCODER in plugin_names("shared.audio_encoders")
+def test_audio_encoders_exist(module: MotionModel) -> None:
+    """It names encoders of the registry."""
+    assert set(module.AUDIO_ENCODERS) <= set(plugin_names("shared.audio_encoders"))
 
 
 def test_follows_the_speech_it_was_fitted_to(module: MotionModel, fitted: Path) -> None:

@@ -75,7 +75,7 @@ def test_motion_is_as_long_as_the_speech(avatar: Path, tmp_path: Path) -> None:
 
     manifest = read_manifest(tmp_path / "motion", MotionManifest)
     assert {110} == {len(track) for track in motion.values()} | {manifest.n_frames}
-    assert ("speaker_regressor", "mel", "capture") == (
+    assert ("speaker_regressor", "mel+vocal_tract", "capture") == (
         manifest.motion_model,
         manifest.audio_encoder,
         manifest.pose_source,

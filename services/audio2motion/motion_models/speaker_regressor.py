@@ -1,6 +1,6 @@
 """Speaker regressor: what this mouth did when it sounded like that.
 
-Kernel ridge regression (a Gaussian process' mean) from a fifth of a second of mel bands to the
+Kernel ridge regression (a Gaussian process' mean) from a fifth of a second of sound to the
 mouth shapes of one subject. It is fitted to ten seconds and more of the capture itself, without
 downloaded weights. Tracked expression and jaw are reduced to a few shapes, ordered by how far
 they move the lips; lesser shapes are noisier and held closer to their mean. How much sound and
@@ -18,19 +18,23 @@ from scipy.linalg import solve
 
 from services.audio2motion.motion_model import SpokenCapture
 from services.audio2motion.mouth import moves_lips
-from services.audio2motion.sound_kernel import likeness, sound_windows
-from shared.audio_encoders import mel
+from services.audio2motion.sound_kernel import (
+    AUDIO_ENCODERS,
+    describe_sound,
+    likeness,
+    sound_windows,
+)
 from shared.contracts.artifact import Arrays, Column, read_arrays, write_arrays
 from shared.progress import Progress
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-AUDIO_ENCODER = "mel"
+__all__ = ["AUDIO_ENCODERS", "fit", "mouth_shapes", "predict"]
 
 _N_SHAPES = 8
 """They hold about 98 % of the lips' motion."""
-_NOISE = 0.3
+_NOISE = 0.2
 """Variance of the strongest shape that sound does not explain, to that it does; the k-th has k
 times as much. Chosen, as the kernel's scales were, by blocked cross-validation on the training
 frames of two captures."""
@@ -71,10 +75,10 @@ def fit(shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> No
     del seed
     frames = _remembered_frames(shown.is_valid, shown.fps)
     mouth = mouth_shapes(shown.coefficients[frames], shown.lip_effect)
-    rows = mel.encode(shown.audio)
+    rows = describe_sound(shown.audio)
     times = _sound_times(frames, shown.fps)
     shift = _find_shift(rows, times, mouth.activations, progress)
-    windows = sound_windows(rows, mel.ROWS_PER_SECOND, times + shift)
+    windows = sound_windows(rows, times + shift)
     alike = likeness(windows, windows)
     weights = np.empty_like(mouth.activations)
     for k in range(weights.shape[1]):
@@ -95,11 +99,10 @@ def predict(model: Path, audio: F32, *, fps: int, n_frames: int) -> F32:
     stored = read_arrays(model / _FILE, _TABLE)
     examples = stored["windows"].astype(np.float32)
     times = _sound_times(np.arange(n_frames), fps) + stored["shift"].astype(np.float64)
-    rows = mel.encode(audio)
+    rows = describe_sound(audio)
     starts = [*range(0, n_frames, _PART), n_frames]
     activations = [
-        likeness(sound_windows(rows, mel.ROWS_PER_SECOND, times[a:b]), examples)
-        @ stored["weights"].astype(np.float64)
+        likeness(sound_windows(rows, times[a:b]), examples) @ stored["weights"].astype(np.float64)
         for a, b in pairwise(starts)
     ]
     predicted = np.concatenate(activations) @ stored["shapes"].astype(np.float64)
@@ -147,7 +150,7 @@ def _find_shift(rows: F32, times: Floats, targets: Floats, progress: Progress) -
     trial = slice(start, start + _TRIAL_FRAMES)
     costs = []
     for i, shift in enumerate(_SHIFTS_S):
-        windows = sound_windows(rows, mel.ROWS_PER_SECOND, times[trial] + shift)
+        windows = sound_windows(rows, times[trial] + shift)
         error = _left_out_error(likeness(windows, windows), targets[trial], times[trial])
         costs.append(error + _SHIFT_PENALTY * (shift / 0.08) ** 2)
         progress(0.9 * (i + 1) / len(_SHIFTS_S), "finding how lips and sound go together")

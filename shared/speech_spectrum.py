@@ -1,0 +1,152 @@
+"""Spectra of speech, a row every 10 ms: mel bands, and the resonances of the vocal tract.
+
+Row i is centred on sample 160 i of a 16 kHz recording. NumPy and SciPy only, no weights.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+F32 = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+SAMPLE_RATE = 16_000
+ROWS_PER_SECOND = 100
+N_MEL = 40
+N_RESONANCE = 30
+
+_WINDOW_S = 0.025
+_LOW_HZ, _HIGH_HZ = 50.0, 7_600.0
+_N_FFT = 512
+_PRE_EMPHASIS = 0.97
+_QUIETEST = 1e-8
+"""Energy of a row at about -80 dBFS: dither and digital silence are alike."""
+_SPEECH_RANGE = 6.9
+"""Rows within 30 dB of the loud ones are speech."""
+_LIMIT = 3.5
+"""Normalised values are kept within this many deviations."""
+_MIN_DEVIATION = 0.3
+"""Of a channel over speech; one that never changes says nothing, and is not blown up."""
+_BLOCK = 8192
+"""Rows transformed at once, so that an hour of sound needs little memory."""
+
+_TRACT_RATE = 8_000
+_TRACT_PRE_EMPHASIS = 0.9
+_POLES = 10
+"""Two for each resonance below 4 kHz."""
+_SILENCE = 1e-5
+"""Share of the loud rows' energy that is no speech any more (-50 dB)."""
+_ENVELOPE_HZ = np.linspace(150.0, 3_800.0, N_RESONANCE)
+
+
+def log_mel(audio: F32) -> tuple[Floats, Floats]:
+    """Natural log of mel band energies and of whole rows.
+
+    25 ms Hann windows, triangles from 50 to 7,600 Hz on O'Shaughnessy's mel scale.
+
+    Args:
+        audio: Mono, -1 to 1. [samples]
+
+    Returns:
+        Bands [rows, 40] and energy [rows].
+    """
+    windows = _windows(_emphasised(audio, _PRE_EMPHASIS), SAMPLE_RATE)  # [rows, 400]
+    taper, filters = np.hanning(windows.shape[1]), _mel_filters()
+    bands, energy = np.empty((len(windows), N_MEL)), np.empty(len(windows))
+    for start in range(0, len(windows), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        power = np.abs(np.fft.rfft(windows[block] * taper, _N_FFT)) ** 2  # [rows, 257]
+        bands[block], energy[block] = power @ filters, power.sum(axis=1)
+    return np.log(bands + _QUIETEST), np.log(energy + _QUIETEST)
+
+
+def resonances(audio: F32) -> Floats:
+    """Log spectral envelope of an all-pole model, without its level and without pitch.
+
+    Linear prediction of tenth order below 4 kHz (Makhoul, Proceedings of the IEEE, 1975): the
+    tube from glottis to lips, whose lowest resonance rises as the jaw opens.
+
+    Args:
+        audio: Mono, -1 to 1. [samples]
+
+    Returns:
+        Rows of mean zero at 30 frequencies from 150 to 3,800 Hz. [rows, 30]
+    """
+    halved = resample_poly(audio.astype(np.float64), 1, SAMPLE_RATE // _TRACT_RATE)
+    windows = _windows(_emphasised(halved, _TRACT_PRE_EMPHASIS), _TRACT_RATE)  # [rows, 200]
+    windows = windows[: _n_rows(len(audio), SAMPLE_RATE)]
+    taper = np.hamming(windows.shape[1])
+    turns = np.exp(
+        -2j * np.pi * np.outer(np.arange(1, _POLES + 1), _ENVELOPE_HZ) / _TRACT_RATE
+    )  # [poles, 30]
+    loud = float(np.percentile(np.square(windows).sum(axis=1), 95))
+    envelope = np.empty((len(windows), N_RESONANCE))
+    for start in range(0, len(windows), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        power = np.abs(np.fft.rfft(windows[block] * taper, _N_FFT)) ** 2
+        correlation = np.fft.irfft(power)[:, : _POLES + 1]
+        # White noise far below the loud rows keeps silence solvable, and flat.
+        correlation[:, 0] = correlation[:, 0] * 1.0001 + _SILENCE * loud + 1e-12
+        predictor = _linear_prediction(correlation)
+        envelope[block] = -2 * np.log(np.abs(1 - predictor @ turns) + 1e-3)
+    return np.asarray(envelope - envelope.mean(axis=1, keepdims=True))
+
+
+def is_speech(energy: Floats) -> NDArray[np.bool_]:
+    """Rows near the recording's loud ones; all rows of digital silence. [rows] -> [rows]"""
+    return np.asarray(energy >= np.percentile(energy, 95) - _SPEECH_RANGE)
+
+
+def normalised(channels: Floats, is_spoken: NDArray[np.bool_]) -> F32:
+    """Mean zero and deviation one per channel over the spoken rows, limited. [rows, C]
+
+    Over speech alone, so that a recording's share of pauses does not change the scale; it takes
+    away microphone and voice, so that one person's model can listen to another.
+    """
+    mean = channels[is_spoken].mean(axis=0)
+    deviation = np.maximum(channels[is_spoken].std(axis=0), _MIN_DEVIATION)
+    return np.asarray(np.clip((channels - mean) / deviation, -_LIMIT, _LIMIT), np.float32)
+
+
+def _emphasised(audio: NDArray[np.floating[Any]], share: float) -> Floats:
+    """High frequencies raised: each sample less a share of the one before."""
+    return np.append(audio[:1], audio[1:] - share * audio[:-1]).astype(np.float64)
+
+
+def _n_rows(n_samples: int, rate: int) -> int:
+    return max(1, -(-n_samples * ROWS_PER_SECOND // rate))
+
+
+def _windows(samples: Floats, rate: int) -> Floats:
+    """25 ms around each row, silence beyond the ends; a view. [rows, W]"""
+    hop, width = rate // ROWS_PER_SECOND, round(_WINDOW_S * rate)
+    padded = np.pad(samples, (width // 2, width + hop))
+    return sliding_window_view(padded, width)[::hop][: _n_rows(len(samples), rate)]
+
+
+def _linear_prediction(correlation: Floats) -> Floats:
+    """Levinson's and Durbin's recursion for many rows at once. [rows, P + 1] -> [rows, P]"""
+    error = correlation[:, 0]
+    predictor = np.zeros((len(correlation), 0))
+    for order in range(1, correlation.shape[1]):
+        known = (predictor * correlation[:, 1:order][:, ::-1]).sum(axis=1)
+        reflection = ((correlation[:, order] - known) / error)[:, None]
+        predictor = np.hstack([predictor - reflection * predictor[:, ::-1], reflection])
+        error = error * (1 - reflection[:, 0] ** 2)
+    return predictor
+
+
+@cache
+def _mel_filters() -> Floats:
+    """Triangles of unit sum over the spectrum's bins. [257, 40]"""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (_LOW_HZ, _HIGH_HZ))
+    edges = 700 * (10 ** (np.linspace(low, high, N_MEL + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(_N_FFT, 1 / SAMPLE_RATE)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    filters = np.maximum(0, np.minimum(rising, falling))
+    return np.asarray(filters / filters.sum(axis=0))
