@@ -222,7 +222,10 @@ def fetch_strips(
     curves: Curves,
     progress: Progress,
 ) -> dict[str, Pictures]:
-    """Pictures of speech peaks and pauses (the face), and of the worst second (all of it)."""
+    """Pictures of the face at speech peaks and pauses, and of all of the worst second.
+
+    Without figures to find the worst by, all of the picture is shown at peaks and pauses.
+    """
     progress(0.0, "cutting strips")
     sides = [(sight.video, sight.video_size), (sight.reference, sight.reference_size)]
     faces: list[Square | None] = []
@@ -235,11 +238,13 @@ def fetch_strips(
     activity = curves.opening if curves.loudness is None else curves.loudness
     n_paired = min(len(each.landmarks) for each, _ in sides if each is not None)
     strips: dict[str, Strip] = {}
+    cells = speech_cells(np.nan_to_num(activity[:n_paired]), FPS)
     if faces[0] is not None:
-        cells = speech_cells(np.nan_to_num(activity[:n_paired]), FPS)
         strips["speech"] = Strip(cells, faces[0], faces[1])
     if curves.psnr is not None and wholes[0] is not None:
         strips["worst"] = Strip(worst_second(curves.psnr, FPS), wholes[0], wholes[1])
+    elif wholes[0] is not None:
+        strips["whole"] = Strip(cells, wholes[0], wholes[1])
     frames = reference_frames(*reference) if reference else iter(())
     found = fetch(strips, read_frames(video, FPS), frames)
     progress(1.0, "cutting strips")

@@ -12,22 +12,19 @@ from PIL import Image
 
 from services.evaluator.charts import Band, Line, bar_rows, line_chart
 from services.evaluator.report_style import CSS
+from services.evaluator.report_tables import (
+    FIRST,
+    artefact_table,
+    number,
+    score_table,
+    unavailable_table,
+)
 from services.evaluator.strips import Cell, Pictures
 from shared.contracts.scores import Score, ScoresManifest
 from shared.contracts.tracked_dataset import FPS
 
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
-
-CARDS = ("psnr", "ssim", "lmd", "opening_corr", "av_offset", "fps")
-"""Scores shown large on top, where they have a value."""
-ARTEFACTS = ("lip_crossings", "transparent_pixels", "uncovered_pixels", "stretch_p99")
-BASELINE_WORDS = {
-    "mean_mouth": "mean mouth",
-    "still": "still mouth",
-    "late": "truth, one frame late",
-    "capture": "the capture itself",
-}
 
 
 class Curves(NamedTuple):
@@ -62,11 +59,11 @@ def write_report(path: Path, report: Report) -> None:
         _header(report),
         _speech_strip(report),
         _mouth(report.curves),
-        _scores(report),
+        score_table(report.manifest.scores, report.descriptions),
         _picture(report),
-        _artefacts(report),
+        artefact_table(report.manifest.scores, report.descriptions),
         _stages(report.stage_seconds),
-        _unavailable(report),
+        unavailable_table(report.manifest.scores),
     ]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -90,7 +87,7 @@ def _header(report: Report) -> str:
     )
     cards = "".join(
         _card(name, report.manifest.scores[name])
-        for name in CARDS
+        for name in FIRST
         if name in report.manifest.scores and report.manifest.scores[name].value is not None
     )
     notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in report.notes)
@@ -111,56 +108,6 @@ def _card(name: str, score: Score) -> str:
     return f'<div class="card"><b>{value}{unit}</b><span>{escape(name)}{beside}</span></div>'
 
 
-def _scores(report: Report) -> str:
-    rows = "".join(
-        _score_row(name, score, report.descriptions.get(name, ""))
-        for name, score in sorted(report.manifest.scores.items(), key=_place)
-        if name not in ARTEFACTS and score.value is not None
-    )
-    return (
-        "<h2>Scores</h2>"
-        "<p>Baselines are trivial answers of the same run: green figures are worse than ours, "
-        "red ones better.</p>"
-        '<div class="scroll"><table><thead><tr><th>Figure</th><th>Value</th><th>Worst frame</th>'
-        f"<th>Baselines</th><th>Details</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _place(item: tuple[str, Score]) -> tuple[int, str]:
-    """The cards' order first, then the alphabet's."""
-    return (CARDS.index(item[0]) if item[0] in CARDS else len(CARDS), item[0])
-
-
-def _score_row(name: str, score: Score, description: str) -> str:
-    unit = "" if score.unit == "1" else f" {escape(score.unit)}"
-    arrow = {True: " ↑", False: " ↓", None: ""}[score.higher_is_better]
-    worst = "" if score.worst is None else number(score.worst)
-    baselines = "<br>".join(
-        f'{escape(BASELINE_WORDS.get(key, key))} <span class="{_against(score, value)}">'
-        f"{number(value)}</span>"
-        for key, value in score.baselines.items()
-    )
-    details = "<br>".join(
-        f"{escape(key.replace('_', ' '))} {number(value)}"
-        for key, value in score.details.items()
-        if value or not key.startswith("n_")
-    )
-    return (
-        f'<tr><th scope="row">{escape(name)}{arrow}</th>'
-        f'<td class="figure">{number(score.value)}{unit}</td><td class="figure">{worst}</td>'
-        f'<td class="figure">{baselines}</td>'
-        f'<td>{details}<span class="what">{escape(description)}</span></td></tr>'
-    )
-
-
-def _against(score: Score, baseline: float) -> str:
-    """How a baseline's figure is coloured: beaten, or not."""
-    if score.higher_is_better is None or score.value is None:
-        return ""
-    is_beaten = score.value > baseline if score.higher_is_better else score.value < baseline
-    return "better" if is_beaten else "worse"
-
-
 def _speech_strip(report: Report) -> str:
     pictures = report.strips.get("speech")
     if pictures is None or not pictures.cells:
@@ -169,7 +116,16 @@ def _speech_strip(report: Report) -> str:
     return (
         f"<h2>Peaks and pauses</h2><p>The {by} of each part of the video, and the quietest.</p>"
         + _strip(pictures)
+        + _whole_strip(report)
     )
+
+
+def _whole_strip(report: Report) -> str:
+    """Hair, neck, torso and background, where no worst second shows them."""
+    pictures = report.strips.get("whole")
+    if pictures is None or not pictures.cells:
+        return ""
+    return "<p>All of the picture at the same moments.</p>" + _strip(pictures)
 
 
 def _mouth(curves: Curves) -> str:
@@ -208,29 +164,6 @@ def _band(cells: list[Cell]) -> Band | None:
     return Band(cells[0].frame / FPS, cells[-1].frame / FPS, "worst second")
 
 
-def _artefacts(report: Report) -> str:
-    rows = []
-    for name in ARTEFACTS:
-        score = report.manifest.scores.get(name)
-        if score is None or score.value is None:
-            continue
-        unit = "" if score.unit == "1" else f" {escape(score.unit)}"
-        is_clean = score.value == 0 or name == "stretch_p99"
-        tone = "" if name == "stretch_p99" else ("better" if is_clean else "worse")
-        rows.append(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            f'<td class="figure {tone}">{number(score.value)}{unit}</td>'
-            f'<td class="figure">{"" if score.worst is None else number(score.worst)}</td>'
-            f"<td>{escape(report.descriptions.get(name, ''))}</td></tr>"
-        )
-    if not rows:
-        return ""
-    return (
-        '<h2>Artefacts</h2><div class="scroll"><table><thead><tr><th>Figure</th><th>Value</th>'
-        f"<th>Worst frame</th><th></th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
 def _stages(stage_seconds: dict[str, float]) -> str:
     if not stage_seconds:
         return ""
@@ -238,17 +171,6 @@ def _stages(stage_seconds: dict[str, float]) -> str:
     return f"<h2>Time</h2><p>{total:.0f} s in all, or {total / 60:.1f} minutes.</p>" + bar_rows(
         stage_seconds, "s"
     )
-
-
-def _unavailable(report: Report) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(score.unavailable)}</td></tr>'
-        for name, score in report.manifest.scores.items()
-        if score.unavailable
-    )
-    if not rows:
-        return ""
-    return f"<h2>Not available</h2><table><tbody>{rows}</tbody></table>"
 
 
 def _strip(pictures: Pictures, difference: int = 0) -> str:
@@ -283,14 +205,3 @@ def data_uri(image: U8) -> str:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def number(value: float | None) -> str:
-    """About three significant digits, as people write them."""
-    if value is None:
-        return ""
-    if value == round(value) and abs(value) < 1e6:  # noqa: PLR2004 - counts stay whole
-        return f"{value:.0f}"
-    size = abs(value)
-    digits = 1 if size >= 100 else 2 if size >= 1 else 3  # noqa: PLR2004
-    return f"{value:.{digits}f}"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from services.evaluator.charts import Band, Line, line_chart, nice_ticks
-from services.evaluator.report import Curves, Report, number, write_report
+from services.evaluator.report import Curves, Report, write_report
+from services.evaluator.report_tables import number
 from services.evaluator.strips import Cell, Pictures
 from shared.contracts.scores import Score, ScoresManifest
 
