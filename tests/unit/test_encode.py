@@ -19,7 +19,7 @@ ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 
 def encoding(width: int, height: int, *, has_alpha: bool = False) -> Encoding:
     """The renderer's default quality."""
-    return Encoding(width, height, 25, "superfast", 10, has_alpha)
+    return Encoding(width, height, 25, "ultrafast", 10, has_alpha)
 
 
 def smooth_frames(n_frames: int, width: int, height: int) -> U8:
