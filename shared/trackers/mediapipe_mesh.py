@@ -21,6 +21,8 @@ Graph = Callable[[U8], Any]
 
 MIN_CONFIDENCE = 0.5
 _FULL_RANGE = 1
+_LARGE_PX = 720
+_TILE_SHARE = 0.6  # of the shorter side
 _SURROUNDINGS = 2.5  # of the face box; the mesh's own detector wants a face that fills its picture
 
 
@@ -109,10 +111,53 @@ def _landmarks(mesh: Graph, frame: U8) -> F32 | None:
 
 
 def _boxes(detect: Graph, frame: U8) -> list[FaceBox]:
-    height, width = frame.shape[:2]
-    boxes = []
-    for face in detect(frame).detections or []:
-        box = face.location_data.relative_bounding_box
-        left, top = box.xmin * width, box.ymin * height
-        boxes.append(FaceBox(left, top, box.width * width, box.height * height, face.score[0]))
+    """Faces of a frame; parts of a large one are searched when the whole shows none.
+
+    The detector shrinks its picture to 192 pixels, in which a small face of a large frame is lost.
+    """
+    boxes = _boxes_in(detect, frame, 0, 0)
+    if not boxes and min(frame.shape[:2]) >= _LARGE_PX:
+        side = int(_TILE_SHARE * min(frame.shape[:2]))
+        for top in _tile_starts(frame.shape[0], side):
+            for left in _tile_starts(frame.shape[1], side):
+                part = np.ascontiguousarray(frame[top : top + side, left : left + side])
+                boxes += _boxes_in(detect, part, left, top)
+        boxes = _without_repeats(boxes)
     return sorted(boxes, key=lambda box: -box.width * box.height)
+
+
+def _boxes_in(detect: Graph, part: U8, left: int, top: int) -> list[FaceBox]:
+    """Faces of a part of a frame, in the frame's pixels."""
+    height, width = part.shape[:2]
+    boxes = []
+    for face in detect(part).detections or []:
+        box = face.location_data.relative_bounding_box
+        boxes.append(
+            FaceBox(
+                left=left + box.xmin * width,
+                top=top + box.ymin * height,
+                width=box.width * width,
+                height=box.height * height,
+                score=face.score[0],
+            )
+        )
+    return boxes
+
+
+def _tile_starts(length: int, side: int) -> list[int]:
+    """Where tiles begin that overlap by half and cover ``length``."""
+    n_tiles = int(np.ceil((length - side) / (side / 2))) + 1
+    return [int(start) for start in np.linspace(0, length - side, n_tiles)]
+
+
+def _without_repeats(boxes: list[FaceBox]) -> list[FaceBox]:
+    """The surest box of each face: one whose centre lies in a surer one is the same face."""
+    kept: list[FaceBox] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        x, y = box.left + box.width / 2, box.top + box.height / 2
+        is_new = all(
+            not (k.left < x < k.left + k.width and k.top < y < k.top + k.height) for k in kept
+        )
+        if is_new:
+            kept.append(box)
+    return kept

@@ -30,9 +30,7 @@ def make_frame(person: NDArray[np.bool_]) -> U8:
 def wall() -> Background:
     """The wall, known everywhere."""
     colour = np.full((SIZE, SIZE, 3), 180, np.uint8)
-    return Background(
-        colour, np.ones((SIZE, SIZE), dtype=np.bool_), np.ones((SIZE, SIZE), np.float32)
-    )
+    return Background(colour, np.ones((SIZE, SIZE), dtype=np.bool_), 1.0)
 
 
 def make_landmarks(column: float = 64.0) -> F32:

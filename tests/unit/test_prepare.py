@@ -1,0 +1,109 @@
+"""The preprocess stage's own logic: order of steps, hand-corrected folders, refusals."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.preprocess.face_steps import sha256_of
+from services.preprocess.options import STEPS, PrepareOptions, Step
+from services.preprocess.prepare import prepare_dataset
+from services.preprocess.workspace import CaptureReport, Workspace, save_report
+from shared.errors import InvalidInput
+from shared.progress import silent
+from tests.media_files import write_numbered
+
+
+def refusal(capture: Path, options: PrepareOptions, out: Path) -> str:
+    """Code of what ``prepare_dataset`` raises."""
+    with pytest.raises(InvalidInput) as refused:
+        prepare_dataset(capture, options, out, silent)
+    return refused.value.code
+
+
+def begin(out: Path, capture_sha256: str) -> None:
+    """Leave what the first step leaves: 100 frames, 25 held out."""
+    space = Workspace(out)
+    space.work.mkdir(parents=True)
+    report = CaptureReport(
+        sha256=capture_sha256,
+        width=64,
+        height=48,
+        start_s=0.0,
+        n_frames=100,
+        n_train=75,
+        tracker="mediapipe_mesh",
+        warnings={},
+    )
+    save_report(space, "track", report)
+
+
+def test_all_steps_run_by_default() -> None:
+    """From the first to the last."""
+    assert STEPS == PrepareOptions().steps()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [("matte", "plate", ("matte", "plate")), ("sound", "write", ("sound", "write"))],
+)
+def test_some_steps_can_be_run(first: Step, last: Step, expected: tuple[Step, ...]) -> None:
+    """Both ends are included."""
+    assert expected == PrepareOptions(from_step=first, to_step=last).steps()
+
+
+def test_steps_in_the_wrong_order_are_refused() -> None:
+    """From after to is a mistake."""
+    with pytest.raises(ValidationError):
+        PrepareOptions(from_step="write", to_step="track")
+
+
+def test_held_out_seconds_become_frames() -> None:
+    """3.3 s at 25 fps are 82 frames (measures.md)."""
+    assert 82 == PrepareOptions(holdout_seconds=3.3).n_held_out()
+
+
+def test_text_file_is_unreadable(tmp_path: Path) -> None:
+    """A capture that is no video ends in a code."""
+    capture = tmp_path / "a.mp4"
+    capture.write_text("hello", encoding="utf-8")
+
+    assert "unreadable_media" == refusal(capture, PrepareOptions(), tmp_path / "out")
+
+
+def test_video_without_a_face_is_refused(tmp_path: Path) -> None:
+    """The real detector finds nobody in grey frames, and no manifest is left."""
+    capture = write_numbered(tmp_path / "a.mp4", 50, fps=12.5)
+
+    assert "no_face" == refusal(capture, PrepareOptions(), tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_later_steps_need_the_earlier_ones(tmp_path: Path) -> None:
+    """Starting in the middle of nothing says which step is missing."""
+    capture = write_numbered(tmp_path / "a.mp4", 50)
+
+    assert "missing_step" == refusal(capture, PrepareOptions(from_step="fit"), tmp_path / "out")
+
+
+def test_another_capture_is_not_mixed_in(tmp_path: Path) -> None:
+    """A folder begun with one file refuses another."""
+    capture = write_numbered(tmp_path / "a.mp4", 50)
+    begin(tmp_path / "out", "0" * 64)
+
+    options = PrepareOptions(from_step="matte")
+
+    assert "capture_changed" == refusal(capture, options, tmp_path / "out")
+
+
+def test_another_split_is_not_mixed_in(tmp_path: Path) -> None:
+    """A folder with one second held out refuses to go on with two; unsaid, it goes on with its."""
+    capture = write_numbered(tmp_path / "a.mp4", 50)
+    begin(tmp_path / "out", sha256_of(capture))
+
+    changed = PrepareOptions(from_step="matte", holdout_seconds=2.0)
+    same = PrepareOptions(from_step="matte", holdout_seconds=1.0)
+
+    assert "split_changed" == refusal(capture, changed, tmp_path / "out")
+    assert "missing_step" == refusal(capture, same, tmp_path / "out")
+    assert "missing_step" == refusal(capture, PrepareOptions(from_step="matte"), tmp_path / "out")
