@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from shared.errors import InvalidInput
-from shared.media.video import DEFAULT_LIMITS, MediaLimits, open_media
+from shared.media.container import DEFAULT_LIMITS, MediaLimits, open_media, too_long
 
 F32 = NDArray[np.float32]
 
@@ -99,9 +99,7 @@ def _decode_mono(
             first_s = time_s or 0.0
         missing = 0 if time_s is None else round((time_s - first_s) * rate) - n_written
         if n_written + mono.size + max(missing, 0) > limits.max_seconds * rate:
-            raise InvalidInput(
-                "too_long", f"over {limits.max_seconds:.0f} s of sound; cut the file"
-            )
+            raise too_long(f"over {limits.max_seconds:.0f} s of sound", limits)
         # Containers round time stamps; only real jumps count.
         piece = shift_audio(mono, -missing) if abs(missing) > rate // 50 else mono
         pieces.append(piece)

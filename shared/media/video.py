@@ -1,13 +1,10 @@
 """Reads any video that FFmpeg decodes as upright RGB frames on a regular clock.
 
 The clock starts at the first decodable frame; sound is cut to the same clock (shared.media.audio).
-Uploads are hostile: the file is opened through a Python stream with every FFmpeg protocol closed,
-so that a playlist cannot reach another file or host, and size, duration, resolution and number of
-streams are limited.
+Size, duration, resolution and number of streams are limited (shared.media.container).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +18,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import InvalidInput
+from shared.media.clock import resample
+from shared.media.container import DEFAULT_LIMITS, MediaLimits, open_media, too_long
 
 U8 = NDArray[np.uint8]
 
@@ -30,18 +29,6 @@ _MAX_FPS = 240
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _SHORT_S = 30.0
 _MAX_DECODED_PER_SAMPLE = 60
-
-
-class MediaLimits(NamedTuple):
-    """What is read at most."""
-
-    max_bytes: int = 2 * 2**30
-    max_seconds: float = 1200.0
-    max_side_px: int = 4096
-    max_streams: int = 16
-
-
-DEFAULT_LIMITS = MediaLimits()
 
 
 class VideoInfo(NamedTuple):
@@ -116,7 +103,7 @@ def read_timed_frames(
         start = _time(first, 0.0)
         timed = _timed(chain([first], frames), start, float(stream.average_rate or fps), limits)
         end = _announced_end(container, stream) - start
-        for time, frame in _resample(timed, fps, end):
+        for time, frame in resample(timed, fps, end):
             yield TimedFrame(time, _upright(frame, size))
 
 
@@ -149,45 +136,6 @@ def sample_frames(
             if time > last_s:
                 last_s = time
                 yield TimedFrame(time, _upright(frame, _square_size(frame, stream)))
-
-
-@contextmanager
-def open_media(path: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Iterator[InputContainer]:
-    """Open a media file with no way out of it, and check it against ``limits``.
-
-    Raises:
-        InvalidInput: ``unreadable_media``, ``too_large``, ``too_long`` or ``too_many_streams``.
-    """
-    size = path.stat().st_size if path.is_file() else 0
-    if not size:
-        raise InvalidInput("unreadable_media", f"{path} is not a file or is empty")
-    if size > limits.max_bytes:
-        raise InvalidInput(
-            "too_large", f"{path.name} has {size} bytes; at most {limits.max_bytes} are read"
-        )
-    with path.open("rb") as stream:
-        try:
-            container = av.open(stream, mode="r", options={"protocol_whitelist": "data"})
-        except (av.FFmpegError, ValueError) as error:
-            raise InvalidInput(
-                "unreadable_media",
-                f"{path.name} is not a video or sound file that can be read ({_reason(error)}); "
-                "export it again, for example as mp4",
-            ) from error
-        with container:
-            _check_limits(container, path, limits)
-            yield container
-
-
-def _check_limits(container: InputContainer, path: Path, limits: MediaLimits) -> None:
-    if len(container.streams) > limits.max_streams:
-        raise InvalidInput(
-            "too_many_streams",
-            f"{path.name} has {len(container.streams)} streams; at most {limits.max_streams}",
-        )
-    seconds = (container.duration or 0) / 1_000_000
-    if seconds > limits.max_seconds:
-        raise _too_long(f"{path.name} lasts {seconds:.0f} s", limits)
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -229,49 +177,20 @@ def _decode(
                     f"at most {limits.max_side_px} on a side are read",
                 )
             if n_decoded > limits.max_seconds * _MAX_FPS:
-                raise _too_long(f"more than {n_decoded - 1} frames", limits)
+                raise too_long(f"more than {n_decoded - 1} frames", limits)
             yield frame
 
 
 def _timed(
     frames: Iterator[VideoFrame], start_s: float, rate: float, limits: MediaLimits
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield frames with their time since ``start_s``, strictly rising."""
-    last = -1.0 / rate
+    """Yield frames with their time since ``start_s``; those without one follow at ``rate``."""
+    time = -1.0 / rate
     for frame in frames:
-        time = _time(frame, start_s + last + 1.0 / rate) - start_s
+        time = _time(frame, start_s + time + 1.0 / rate) - start_s
         if time > limits.max_seconds:
-            raise _too_long(f"a frame at {time:.0f} s", limits)
-        if time > last:
-            last = time
-            yield time, frame
-
-
-def _resample(
-    frames: Iterator[tuple[float, VideoFrame]], fps: float, announced_end: float
-) -> Iterator[tuple[float, VideoFrame]]:
-    """Choose for each tick the frame nearest in time."""
-    time, frame = next(frames)
-    tick = 0
-    gaps: list[float] = []
-    for next_time, next_frame in frames:
-        gaps.append(next_time - time)
-        while tick / fps <= (time + next_time) / 2:
-            yield time, frame
-            tick += 1
-        time, frame = next_time, next_frame
-    # A tick exists when at least half of its period is covered.
-    n_ticks = int(_end_of_last(time, gaps or [1.0 / fps], announced_end) * fps + 0.5)
-    for _ in range(tick, n_ticks):
+            raise too_long(f"a frame at {time:.0f} s", limits)
         yield time, frame
-
-
-def _end_of_last(last_s: float, gaps: list[float], announced_end: float) -> float:
-    """When the last frame ends: its usual period, or as announced within the longest gap seen.
-
-    A container with a variable rate does not store how long its last frame stands.
-    """
-    return max(last_s + float(np.median(gaps)), min(announced_end, last_s + max(gaps)))
 
 
 def _announced_end(container: InputContainer, stream: VideoStream) -> float:
@@ -308,14 +227,3 @@ def _upright(frame: VideoFrame, size: tuple[int, int]) -> U8:
     """Convert to RGB of ``size`` (before turning; frames may change size midway) and turn."""
     image = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation=_EXACT)
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
-
-
-def _too_long(found: str, limits: MediaLimits) -> InvalidInput:
-    return InvalidInput(
-        "too_long", f"{found}; at most {limits.max_seconds:.0f} s are read, cut the file"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """FFmpeg's own words without the path."""
-    return str(getattr(error, "strerror", None) or error)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidInput
 from shared.media.audio import SAMPLE_RATE, fit_length, read_audio, shift_audio, write_wav
-from shared.media.video import MediaLimits, probe_video
+from shared.media.container import MediaLimits
+from shared.media.video import probe_video
 from tests.media_files import numbered_frame, write_video
 
 F32 = NDArray[np.float32]

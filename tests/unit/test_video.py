@@ -8,8 +8,8 @@ from PIL import Image
 
 from shared.errors import InvalidInput
 from shared.media.audio import write_wav
+from shared.media.container import MediaLimits
 from shared.media.video import (
-    MediaLimits,
     probe_video,
     read_frames,
     read_timed_frames,
