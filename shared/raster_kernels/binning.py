@@ -1,13 +1,15 @@
 """Sorts splats by depth and lists, for each 16x16 tile, the splats that touch it, near first."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from shared.raster_kernels.sharing import finish_one, take_next, wait_for
 
 RADIX_BITS = 12
 RADIX = 1 << RADIX_BITS
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def sort_by_depth(depth_bits, rects, keys, spare):
     """Order of the drawn splats by depth, ties by index: a radix sort on the float's bits.
 
@@ -51,40 +53,72 @@ def sort_by_depth(depth_bits, rects, keys, spare):
     return order
 
 
-@njit(parallel=True, cache=True)
-def bin_into_tiles(rects, order, n_tiles_x, n_tiles, n_parts):
-    """A counting sort that keeps the order of depth; each part counts and fills its own share.
+@njit
+def count_pairs(counter, rects, order, n_tiles_x, cursors):
+    """Count the splats of each tile, part by part of ``order``.
 
     Args:
+        counter: Hands out parts; see ``sharing.py``.
         rects: Tiles x0, x1, y0, y1 (inclusive) of each splat. [N, 4]
         order: Drawn splats, near first. [M]
         n_tiles_x: Tiles in a row.
-        n_tiles: Tiles in the image.
-        n_parts: Shares of the work; the result does not depend on it.
-
-    Returns:
-        Start of each tile's list in ``ids`` [n_tiles + 1] int32, and ``ids`` int32.
+        cursors: Added to. [n_parts, n_tiles]
     """
-    n_drawn = order.shape[0]
-    cursors = np.zeros((n_parts, n_tiles + 16), np.int32)
-    starts = np.empty(n_tiles + 1, np.int32)
-    for part in prange(n_parts):
+    n_drawn, n_parts = order.shape[0], cursors.shape[0]
+    while True:
+        part = take_next(counter)
+        if part >= n_parts:
+            break
         cursor = cursors[part]
         for k in range(n_drawn * part // n_parts, n_drawn * (part + 1) // n_parts):
             i = order[k]
             for ty in range(rects[i, 2], rects[i, 3] + 1):
                 for tx in range(rects[i, 0], rects[i, 1] + 1):
                     cursor[ty * n_tiles_x + tx] += 1
-    total = 0
-    for tile in range(n_tiles):
-        starts[tile] = total
-        for part in range(n_parts):
-            count = cursors[part, tile]
-            cursors[part, tile] = total
-            total += count
-    starts[n_tiles] = total
-    ids = np.empty(total, np.int32)
-    for part in prange(n_parts):
+        finish_one(counter)
+    wait_for(counter, n_parts)
+
+
+@njit
+def place_cursors(counter, cursors, starts):
+    """Turn counts into where each part writes: one thread's work.
+
+    Args:
+        counter: Hands out the one item.
+        cursors: Counts, then places. [n_parts, n_tiles]
+        starts: Written: each tile's start in ``ids``, and the end. [n_tiles + 1]
+    """
+    n_parts, n_tiles = cursors.shape
+    if take_next(counter) == 0:
+        total = np.int32(0)
+        for tile in range(n_tiles):
+            starts[tile] = total
+            for part in range(n_parts):
+                count = cursors[part, tile]
+                cursors[part, tile] = total
+                total += count
+        starts[n_tiles] = total
+        finish_one(counter)
+    wait_for(counter, 1)
+
+
+@njit
+def place_pairs(counter, rects, order, n_tiles_x, cursors, ids):
+    """List the splats of each tile in the order of depth: the second half of a counting sort.
+
+    Args:
+        counter: As in ``count_pairs``, like ``rects``, ``order`` and ``n_tiles_x``.
+        rects: [N, 4]
+        order: [M]
+        n_tiles_x: Tiles in a row.
+        cursors: From ``place_cursors``; moved on. [n_parts, n_tiles]
+        ids: Written.
+    """
+    n_drawn, n_parts = order.shape[0], cursors.shape[0]
+    while True:
+        part = take_next(counter)
+        if part >= n_parts:
+            break
         cursor = cursors[part]
         for k in range(n_drawn * part // n_parts, n_drawn * (part + 1) // n_parts):
             i = order[k]
@@ -93,10 +127,11 @@ def bin_into_tiles(rects, order, n_tiles_x, n_tiles, n_parts):
                     tile = ty * n_tiles_x + tx
                     ids[cursor[tile]] = i
                     cursor[tile] += 1
-    return starts, ids
+        finish_one(counter)
+    wait_for(counter, n_parts)
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def slot_starts(rects):
     """Where each splat's gradient slots begin, one slot for each tile in its rectangle. [N + 1]"""
     starts = np.empty(rects.shape[0] + 1, np.int64)
@@ -106,3 +141,11 @@ def slot_starts(rects):
         total += (rects[i, 1] - rects[i, 0] + 1) * np.int64(rects[i, 3] - rects[i, 2] + 1)
     starts[rects.shape[0]] = total
     return starts
+
+
+@njit
+def list_pairs(counters, rects, order, n_tiles_x, cursors, starts, ids):
+    """Fill ``starts`` and ``ids``: all of the above; ``counters`` holds three. [3, 2]"""
+    count_pairs(counters[0], rects, order, n_tiles_x, cursors)
+    place_cursors(counters[1], cursors, starts)
+    place_pairs(counters[2], rects, order, n_tiles_x, cursors, ids)

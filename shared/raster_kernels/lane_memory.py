@@ -1,7 +1,4 @@
-"""Moves lanes between registers and memory, and hands out work to threads.
-
-Nobody checks bounds here. See ``lanes.py`` for what to do after a change.
-"""
+"""Moves lanes between registers and memory; nobody checks bounds."""
 
 from typing import Any
 
@@ -142,14 +139,3 @@ def store_rows(context: Any, array: Any, index: Any, stride: Any, value: Any) ->
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, LANES), generate
-
-
-@intrinsic
-def take_next(context: Any, counter: Any) -> Any:
-    """Atomically return ``counter[0]`` and add one to it; hands out work to threads."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, values[0]).data
-        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
-
-    return types.int64(counter), generate

@@ -2,11 +2,8 @@
 
 Numba has no vector type of its own and LLVM's automatic vectoriser keeps the state of a loop like
 ours in memory. Here a value of type ``lanes`` is LLVM's ``<16 x float>``: one AVX-512 register,
-two AVX2 or four NEON ones, whatever the processor has. ``+ - *``, ``<= >= >`` and unary minus work
+two AVX2 or four NEON ones, whatever the processor has. ``+ - *``, ``<= >= >`` work
 between lanes and with float32 scalars; comparisons give a ``lane_mask``.
-
-A change here must also change ``LANES_DIGEST`` in the files that use it (a test tells), because
-Numba's cache on disk does not notice changes of what a kernel imports.
 """
 
 import operator

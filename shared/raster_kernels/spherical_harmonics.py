@@ -12,11 +12,16 @@ from numba import njit, prange
 from torch import Tensor
 
 from shared.errors import InvalidInput
-from shared.raster_kernels.drawing import KERNELS
+from shared.raster_kernels.sharing import finish_one, take_next, wait_for
+from shared.raster_kernels.teamwork import work_together
+
+INLINED = "504cec2dc20d316d"
+"""Start of the SHA-256 of ``sharing.py``; see ``passes.py``."""
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 MAX_DEGREE = 3
 N_BASIS = 16
+SHARE = 512  # Gaussians that a thread takes at a time
 
 C0 = np.float32(0.28209479177387814)
 C1 = np.float32(0.4886025119029199)
@@ -75,13 +80,14 @@ class _SphericalHarmonics(torch.autograd.Function):
         ctx.n_basis = n_basis
         ctx.save_for_backward(directions, coefficients)
         colors = torch.empty(directions.shape[0], 3)
-        with KERNELS:
-            evaluate(
-                n_basis,
-                directions.detach().contiguous().numpy(),
-                coefficients.detach().contiguous().numpy(),
-                colors.numpy(),
-            )
+        work_together(
+            evaluate_together,
+            1,
+            n_basis,
+            directions.detach().contiguous().numpy(),
+            coefficients.detach().contiguous().numpy(),
+            colors.numpy(),
+        )
         return colors
 
     @staticmethod
@@ -92,15 +98,16 @@ class _SphericalHarmonics(torch.autograd.Function):
             torch.empty(directions.shape),
             torch.empty(coefficients.shape),
         )
-        with KERNELS:
-            evaluate_backward(
-                ctx.n_basis,
-                directions.detach().contiguous().numpy(),
-                coefficients.detach().contiguous().numpy(),
-                v_colors.contiguous().numpy(),
-                v_directions.numpy(),
-                v_coefficients.numpy(),
-            )
+        work_together(
+            evaluate_backward_together,
+            1,
+            ctx.n_basis,
+            directions.detach().contiguous().numpy(),
+            coefficients.detach().contiguous().numpy(),
+            v_colors.contiguous().numpy(),
+            v_directions.numpy(),
+            v_coefficients.numpy(),
+        )
         return None, v_directions, v_coefficients
 
 
@@ -152,50 +159,97 @@ def pull_back(x, y, z, v):
     return vx, vy, vz
 
 
-@njit(parallel=True, cache=True, fastmath=FLAGS, error_model="numpy")
-def evaluate(n_basis, directions, coefficients, colors):
+@njit(fastmath=FLAGS, error_model="numpy")
+def evaluate(counter, n_basis, directions, coefficients, colors):
     """Fill ``colors`` [N, 3]."""
-    for i in prange(directions.shape[0]):
-        x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
-        scale = np.float32(1) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-24)))
-        basis = np.empty(N_BASIS, np.float32)
-        fill_basis(x * scale, y * scale, z * scale, basis)
-        red, green, blue = np.float32(0), np.float32(0), np.float32(0)
-        for k in range(n_basis):
-            red += basis[k] * coefficients[i, k, 0]
-            green += basis[k] * coefficients[i, k, 1]
-            blue += basis[k] * coefficients[i, k, 2]
-        colors[i, 0] = red
-        colors[i, 1] = green
-        colors[i, 2] = blue
+    n = directions.shape[0]
+    while True:
+        first = take_next(counter) * SHARE
+        if first >= n:
+            break
+        for i in range(first, min(first + SHARE, n)):
+            x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
+            scale = np.float32(1) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-24)))
+            basis = np.empty(N_BASIS, np.float32)
+            fill_basis(x * scale, y * scale, z * scale, basis)
+            red, green, blue = np.float32(0), np.float32(0), np.float32(0)
+            for k in range(n_basis):
+                red += basis[k] * coefficients[i, k, 0]
+                green += basis[k] * coefficients[i, k, 1]
+                blue += basis[k] * coefficients[i, k, 2]
+            colors[i, 0] = red
+            colors[i, 1] = green
+            colors[i, 2] = blue
+        finish_one(counter)
+    wait_for(counter, (n + SHARE - 1) // SHARE)
 
 
-@njit(parallel=True, cache=True, fastmath=FLAGS, error_model="numpy")
-def evaluate_backward(n_basis, directions, coefficients, v_colors, v_directions, v_coefficients):
+@njit(fastmath=FLAGS, error_model="numpy")
+def evaluate_backward(
+    counter, n_basis, directions, coefficients, v_colors, v_directions, v_coefficients
+):
     """Fill ``v_directions`` [N, 3] and ``v_coefficients`` [N, K, 3]."""
-    for i in prange(directions.shape[0]):
-        x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
-        scale = np.float32(1) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-24)))
-        x, y, z = x * scale, y * scale, z * scale
-        basis = np.empty(N_BASIS, np.float32)
-        v_basis = np.zeros(N_BASIS, np.float32)
-        fill_basis(x, y, z, basis)
-        red, green, blue = v_colors[i, 0], v_colors[i, 1], v_colors[i, 2]
-        for k in range(n_basis):
-            v_coefficients[i, k, 0] = basis[k] * red
-            v_coefficients[i, k, 1] = basis[k] * green
-            v_coefficients[i, k, 2] = basis[k] * blue
-            v_basis[k] = (
-                coefficients[i, k, 0] * red
-                + coefficients[i, k, 1] * green
-                + coefficients[i, k, 2] * blue
-            )
-        for k in range(n_basis, coefficients.shape[1]):
-            for channel in range(3):
-                v_coefficients[i, k, channel] = 0
-        vx, vy, vz = pull_back(x, y, z, v_basis)
-        # Only what turns the direction counts: its length was divided out.
-        along = vx * x + vy * y + vz * z
-        v_directions[i, 0] = (vx - along * x) * scale
-        v_directions[i, 1] = (vy - along * y) * scale
-        v_directions[i, 2] = (vz - along * z) * scale
+    n = directions.shape[0]
+    while True:
+        first = take_next(counter) * SHARE
+        if first >= n:
+            break
+        for i in range(first, min(first + SHARE, n)):
+            x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
+            scale = np.float32(1) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-24)))
+            x, y, z = x * scale, y * scale, z * scale
+            basis = np.empty(N_BASIS, np.float32)
+            v_basis = np.zeros(N_BASIS, np.float32)
+            fill_basis(x, y, z, basis)
+            red, green, blue = v_colors[i, 0], v_colors[i, 1], v_colors[i, 2]
+            for k in range(n_basis):
+                v_coefficients[i, k, 0] = basis[k] * red
+                v_coefficients[i, k, 1] = basis[k] * green
+                v_coefficients[i, k, 2] = basis[k] * blue
+                v_basis[k] = (
+                    coefficients[i, k, 0] * red
+                    + coefficients[i, k, 1] * green
+                    + coefficients[i, k, 2] * blue
+                )
+            for k in range(n_basis, coefficients.shape[1]):
+                for channel in range(3):
+                    v_coefficients[i, k, channel] = 0
+            vx, vy, vz = pull_back(x, y, z, v_basis)
+            # Only what turns the direction counts: its length was divided out.
+            along = vx * x + vy * y + vz * z
+            v_directions[i, 0] = (vx - along * x) * scale
+            v_directions[i, 1] = (vy - along * y) * scale
+            v_directions[i, 2] = (vz - along * z) * scale
+        finish_one(counter)
+    wait_for(counter, (n + SHARE - 1) // SHARE)
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def evaluate_together(n_threads, counters, n_basis, directions, coefficients, colors):
+    """``evaluate`` on several threads."""
+    for _ in prange(n_threads):
+        evaluate(counters[0], n_basis, directions, coefficients, colors)
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def evaluate_backward_together(
+    n_threads,
+    counters,
+    n_basis,
+    directions,
+    coefficients,
+    v_colors,
+    v_directions,
+    v_coefficients,
+):
+    """``evaluate_backward`` on several threads."""
+    for _ in prange(n_threads):
+        evaluate_backward(
+            counters[0],
+            n_basis,
+            directions,
+            coefficients,
+            v_colors,
+            v_directions,
+            v_coefficients,
+        )

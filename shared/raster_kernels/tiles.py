@@ -1,12 +1,9 @@
-"""What all blending kernels share: a tile's geometry and a splat's footprint on it.
+"""What all blending stages share: a tile's geometry and a splat's footprint on it.
 
 A tile is 16x16 px, cut into sixteen 4x4 blocks of 16 lanes. Inside a tile a splat's exponent is a
 polynomial in the pixel's position relative to the tile's centre,
 p(X, Y) = c0 + c1 X + c2 Y + c3 X^2 + c4 XY + c5 Y^2, and alpha = (2^p)^8. For every splat a 16-bit
 mask tells which blocks its ellipse alpha >= 1/255 meets.
-
-A change here must also change ``INLINED`` in the kernels' files (a test tells), because Numba's
-cache on disk does not notice changes of what a kernel imports.
 """
 
 import numpy as np
@@ -174,42 +171,3 @@ def find_slots(chunk_slots, slot_of, rects, ids, first, count, tile_x, tile_y):
         i = ids[first + k]
         n_across = np.int64(rects[i, 1] - rects[i, 0] + 1)
         chunk_slots[k] = slot_of[i] + (tile_y - rects[i, 2]) * n_across + tile_x - rects[i, 0]
-
-
-@njit(fastmath=FLAGS, error_model="numpy")
-def sum_footprint(splats, rects, slots, slot, slot_width, i, v_means2d, v_conics, v_opacities):
-    """Gradients of splat ``i`` in the image plane from its slots, one slot for each tile.
-
-    The first six numbers of a slot are the sums over a tile's pixels of dE times
-    1, X, Y, X^2, XY, Y^2, with E the exponent in nats and X, Y relative to the tile's centre.
-    """
-    zero, two, side = np.float32(0), np.float32(2), np.float32(TILE)
-    m, mx, my, mxx, mxy, myy = zero, zero, zero, zero, zero, zero
-    u_first = splats[i, 0] - (np.float32(rects[i, 0]) * side + side / two)
-    u_last = splats[i, 0] - (np.float32(rects[i, 1]) * side + side / two)
-    v = splats[i, 1] - (np.float32(rects[i, 2]) * side + side / two)
-    u = u_first
-    n_slots = np.int64(rects[i, 1] - rects[i, 0] + 1) * (rects[i, 3] - rects[i, 2] + 1)
-    for at in range(slot, slot + n_slots * slot_width, slot_width):
-        s, sx, sy = slots[at], slots[at + 1], slots[at + 2]
-        m += s
-        mx += sx - u * s
-        my += sy - v * s
-        mxx += slots[at + 3] - two * u * sx + u * u * s
-        mxy += slots[at + 4] - u * sy - v * sx + u * v * s
-        myy += slots[at + 5] - two * v * sy + v * v * s
-        # Row by row over the rectangle, without a branch that cannot be foreseen.
-        is_row_done = u <= u_last
-        u = u_first if is_row_done else u - side
-        v = v - side if is_row_done else v
-    a = splats[i, 2] * (two / LOG8_E)
-    b = splats[i, 3] / LOG8_E
-    c = splats[i, 4] * (two / LOG8_E)
-    v_means2d[i, 0] = a * mx + b * my
-    v_means2d[i, 1] = b * mx + c * my
-    v_conics[i, 0] = np.float32(-0.5) * mxx
-    v_conics[i, 1] = -mxy
-    v_conics[i, 2] = np.float32(-0.5) * myy
-    # dE = d(opacity) / opacity.
-    opacity = two ** (np.float32(8) * splats[i, 5])
-    v_opacities[i] = m / opacity if m != zero else zero

@@ -4,7 +4,7 @@ Equal input gives equal bytes for any number of threads. The kernels are compile
 (about half a minute) and kept in Numba's cache on disk.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
 from shared.raster_kernels import drawing
-from shared.raster_kernels.drawing import Camera, FloatArray, Footprints, Splats
+from shared.raster_kernels.drawing import Camera, FloatArray, Footprints, Images, Lists
 from shared.rasterizer import Rendered, ScreenStatistics
 
 MAX_SIDE = 16384
@@ -47,7 +47,7 @@ def rasterize(  # noqa: PLR0917 - the contract's order
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         return Rendered(*_Rasterize.apply(camera, statistics, *inputs))  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        return _draw(camera, gaussians, background)[0]
+        return _draw(camera, gaussians, background).rendered
 
 
 def check_gaussians(gaussians: Gaussians) -> None:
@@ -118,6 +118,15 @@ def camera_of(viewmat: Tensor, intrinsics: Tensor, width: int, height: int) -> C
     return Camera(parameters, int(width), int(height))
 
 
+class _Drawn(NamedTuple):
+    """A picture and what its gradient needs."""
+
+    rendered: Rendered
+    values: FloatArray  # of the splats
+    lists: Lists
+    images: tuple[Tensor, ...]  # colours, alpha, depth; or channels with depth, alpha
+
+
 class _Rasterize(torch.autograd.Function):
     """``_draw`` with its gradient."""
 
@@ -128,12 +137,12 @@ class _Rasterize(torch.autograd.Function):
         statistics: ScreenStatistics | None,
         *inputs: Tensor,
     ) -> Rendered:
-        gaussians, background = Gaussians(*inputs[:5]), inputs[5]
-        rendered, splats, images = _draw(camera, gaussians, background)
-        ctx.camera, ctx.statistics, ctx.splats = camera, statistics, splats
-        ctx.save_for_backward(*inputs, *images)
+        drawn = _draw(camera, Gaussians(*inputs[:5]), inputs[5])
+        ctx.camera, ctx.statistics = camera, statistics
+        ctx.values, ctx.lists = drawn.values, drawn.lists
+        ctx.save_for_backward(*inputs, *drawn.images)
         ctx.set_materialize_grads(False)
-        return rendered
+        return drawn.rendered
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -144,20 +153,30 @@ class _Rasterize(torch.autograd.Function):
         gaussians, background = Gaussians(*ctx.saved_tensors[:5]), ctx.saved_tensors[5]
         images = ctx.saved_tensors[6:]
         alpha = images[1]
-        sizes = [(*alpha.shape, gaussians.colors.shape[1]), alpha.shape, alpha.shape]
-        image_gradients = [
-            torch.zeros(size) if gradient is None else gradient
-            for size, gradient in zip(sizes, gradients, strict=True)
-        ]
+        v_image = gradients[0]
+        if v_image is None:
+            v_image = torch.zeros(*alpha.shape, gaussians.colors.shape[1])
         footprints = _blend_backward(
-            ctx.splats, gaussians.colors, background, images, image_gradients
+            (ctx.values, ctx.lists),
+            gaussians.colors,
+            background,
+            images,
+            (v_image, gradients[1], gradients[2]),
         )
-        results = _project_backward(ctx.camera, ctx.splats, gaussians, footprints)
+        arrays = [_array(tensor) for tensor in gaussians[:3]]
+        results = [torch.empty(array.shape) for array in arrays]
+        drawing.project_backward(
+            (arrays, ctx.camera),
+            (ctx.values, ctx.lists.rects),
+            footprints,
+            [result.numpy() for result in results],
+        )
+        results += [torch.from_numpy(footprints.opacities), torch.from_numpy(footprints.colors)]
         if ctx.statistics is not None:
-            _add_statistics(ctx.statistics, footprints, ctx.splats, ctx.camera)
+            _add_statistics(ctx.statistics, footprints, ctx.lists, ctx.camera)
         v_background = None
         if ctx.needs_input_grad[7]:
-            v_background = image_gradients[0] * (1 - alpha)[..., None]
+            v_background = v_image * (1 - alpha)[..., None]
             if background.ndim == 1:
                 v_background = _sum_over_pixels(v_background)
         return (None, None, *results, v_background)
@@ -174,80 +193,62 @@ def _array(tensor: Tensor) -> FloatArray:
     return array
 
 
-def _flat(tensor: Tensor) -> FloatArray:
-    """The same in one dimension."""
-    return _array(tensor).reshape(-1)
+def _flat(*tensors: Tensor | None) -> Images:
+    """The same in one dimension; empty for None."""
+    empty = np.empty(0, np.float32)
+    return tuple(empty if tensor is None else _array(tensor).reshape(-1) for tensor in tensors)
 
 
-def _draw(
-    camera: Camera, gaussians: Gaussians, background: Tensor
-) -> tuple[Rendered, Splats, tuple[Tensor, ...]]:
-    """The picture, what blending needed, and the images that the gradient needs."""
+def _draw(camera: Camera, gaussians: Gaussians, background: Tensor) -> _Drawn:
     size = (camera.width, camera.height)
     shape = (camera.height, camera.width)
-    n_channels = gaussians.colors.shape[1]
     colors = _array(gaussians.colors)
-    if not bool(torch.isfinite(gaussians.colors).all()):
+    n_channels = colors.shape[1]
+    # NumPy here: threads of torch would spin on the cores that the kernels need next.
+    if not np.isfinite(colors).all():
         raise InvalidInput("bad_gaussians", "colors has numbers that are not finite")
-    with drawing.KERNELS:
-        splats = drawing.project([_array(tensor) for tensor in gaussians[:4]], camera)
-        alpha = torch.empty(shape)
-        if n_channels == RGB:
-            image, depth = torch.empty(*shape, RGB), torch.empty(shape)
-            images = (image, alpha, depth)
-            flat = (_flat(image), _flat(alpha), _flat(depth))
-            drawing.blend_rgb(splats, colors, _flat(background), size, flat)
-            return Rendered(*images), splats, images
-        features = torch.empty(*shape, n_channels + 1)
-        drawing.blend_channels(splats, colors, size, (_flat(features), _flat(alpha)))
+    splats = drawing.project([_array(tensor) for tensor in gaussians[:4]], camera)
+    alpha = torch.empty(shape)
+    if n_channels == RGB:
+        image, depth = torch.empty(*shape, RGB), torch.empty(shape)
+        images = _flat(image, alpha, depth)
+        lists = drawing.blend_rgb(splats, colors, _flat(background)[0], size, images)
+        return _Drawn(Rendered(image, alpha, depth), splats.values, lists, (image, alpha, depth))
+    features = torch.empty(*shape, n_channels + 1)
+    lists = drawing.blend_channels(splats, colors, size, _flat(features, alpha))
     image = features[..., :n_channels] + (1 - alpha)[..., None] * background
     depth = features[..., n_channels].contiguous()
-    return Rendered(image, alpha, depth), splats, (features, alpha)
+    return _Drawn(Rendered(image, alpha, depth), splats.values, lists, (features, alpha))
 
 
 def _blend_backward(
-    splats: Splats,
+    splats: tuple[FloatArray, Lists],
     colors: Tensor,
     background: Tensor,
     images: tuple[Tensor, ...],
-    gradients: list[Tensor],
+    gradients: tuple[Tensor, Tensor | None, Tensor | None],
 ) -> Footprints:
     """Gradients in the image plane from those in colours, alpha and depth."""
     v_image, v_alpha, v_depth = gradients
-    size = (v_alpha.shape[1], v_alpha.shape[0])
-    flat_images = [_flat(image) for image in images]
+    size = (v_image.shape[1], v_image.shape[0])
+    pictures = _flat(*images)
     if colors.shape[1] == RGB:
-        flat_gradients = [_flat(v_image), _flat(v_alpha), _flat(v_depth)]
-        with drawing.KERNELS:
-            return drawing.blend_rgb_backward(
-                splats, _array(colors), size, flat_images, flat_gradients
-            )
+        return drawing.blend_rgb_backward(
+            *splats, _array(colors), size, (pictures, _flat(*gradients))
+        )
     # The channels were blended over nothing: what the background adds goes by alpha.
-    v_features = torch.cat([v_image, v_depth[..., None]], -1)
-    flat_gradients = [_flat(v_features), _flat(v_alpha - (v_image * background).sum(-1))]
-    with drawing.KERNELS:
-        return drawing.blend_channels_backward(
-            splats, _array(colors), size, flat_images, flat_gradients
-        )
-
-
-def _project_backward(
-    camera: Camera, splats: Splats, gaussians: Gaussians, footprints: Footprints
-) -> list[Tensor]:
-    """Gradients of means, quats, scales, opacities, colours."""
-    arrays = [_array(tensor) for tensor in gaussians[:3]]
-    results = [torch.empty(array.shape) for array in arrays]
-    with drawing.KERNELS:
-        drawing.project_backward(
-            arrays, camera, splats, footprints, [result.numpy() for result in results]
-        )
-    return [*results, torch.from_numpy(footprints.opacities), torch.from_numpy(footprints.colors)]
+    zero = torch.zeros(v_image.shape[:2])
+    v_features = torch.cat([v_image, (zero if v_depth is None else v_depth)[..., None]], -1)
+    v_alpha = (zero if v_alpha is None else v_alpha) - (v_image * background).sum(-1)
+    return drawing.blend_channels_backward(
+        *splats, _array(colors), size, (pictures, _flat(v_features, v_alpha))
+    )
 
 
 def _add_statistics(
-    statistics: ScreenStatistics, footprints: Footprints, splats: Splats, camera: Camera
+    statistics: ScreenStatistics, footprints: Footprints, lists: Lists, camera: Camera
 ) -> None:
     """Add this view to the caller's buffers."""
     half_sides = torch.tensor([camera.width / 2, camera.height / 2])
     statistics.gradient.add_((torch.from_numpy(footprints.means2d) * half_sides).norm(dim=1))
-    statistics.n_views.add_(torch.from_numpy(splats.rects[:, 0] <= splats.rects[:, 1]))
+    statistics.n_views.add_(torch.from_numpy(lists.rects[:, 0] <= lists.rects[:, 1]))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numba
 import pytest
@@ -11,13 +12,7 @@ from torch import Tensor
 
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
-from shared.raster_kernels import (
-    blending,
-    blending_backward,
-    blending_features,
-    blending_features_backward,
-    lanes,
-)
+from shared.raster_kernels import passes, spherical_harmonics
 from shared.rasterizer import ScreenStatistics
 from shared.rasterizers import cpu
 from tests import reference_rasterizer
@@ -267,18 +262,36 @@ def test_bad_camera_is_refused(viewmat: Tensor, intrinsics: Tensor, width: int) 
 
 
 @pytest.mark.parametrize(
-    "kernel_file",
-    [blending, blending_backward, blending_features, blending_features_backward],
-    ids=lambda module: module.__name__,
+    ("kernels", "inlined"),
+    [
+        (
+            passes,
+            [
+                "binning",
+                "blending",
+                "blending_backward",
+                "blending_features",
+                "blending_features_backward",
+                "gathering",
+                "lane_memory",
+                "lanes",
+                "projection",
+                "sharing",
+                "tiles",
+            ],
+        ),
+        (spherical_harmonics, ["sharing"]),
+    ],
+    ids=["passes", "spherical_harmonics"],
 )
-def test_kernels_know_what_they_inline(kernel_file: object) -> None:
+def test_cached_kernels_know_what_they_inline(kernels: ModuleType, inlined: list[str]) -> None:
     """``INLINED`` changes with the inlined files, so that Numba compiles again.
 
-    If this fails, write the new digest into the four kernel files.
+    If this fails after a change, write the new digest into the file.
     """
-    folder = Path(lanes.__file__).parent
-    files = ("lanes.py", "lane_memory.py", "tiles.py")
+    folder = Path(passes.__file__).parent
 
-    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in files)).hexdigest()
+    sources = b"".join((folder / f"{name}.py").read_bytes() for name in inlined)
+    digest = hashlib.sha256(sources).hexdigest()[:16]
 
-    assert digest[:16] == getattr(kernel_file, "INLINED", None)
+    assert digest == kernels.INLINED
