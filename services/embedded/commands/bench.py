@@ -37,6 +37,10 @@ def bench(
     holdout: Annotated[
         float, typer.Option(min=0.2, help="For --fewshot: seconds that are judged.")
     ] = 3.3,
+    against: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Another 2D rasterizer, run in turn."),
+    ] = None,
     preset: PresetOption = "standard",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -76,7 +80,7 @@ def bench(
         trials = run_few_shot(captures, options, out, partial(progress_bar, terminal))
         _print_trials(terminal, trials, out / "report.html")
     else:
-        told: dict[str, object] = {"rasterizer": _time_raster(terminal, rasterizer)}
+        told: dict[str, object] = {"rasterizer": _time_raster(terminal, rasterizer, against)}
         if avatar and motion:
             told["render"] = _time_render(terminal, avatar, motion)
         if as_json:
@@ -117,21 +121,28 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _time_raster(terminal: Terminal, rasterizer: str) -> list[dict[str, object]]:
+def _time_raster(
+    terminal: Terminal, rasterizer: str, against: Path | None
+) -> list[dict[str, object]]:
     from services.embedded.bench_raster import bench_raster
 
-    timings = bench_raster(rasterizer)
+    timings = bench_raster(rasterizer, against=against)
     rows = [
         [
             f"{t.scene.n_gaussians} at {t.scene.side} px",
-            *(f"{value:.1f}" for value in (t.draw_ms, t.whole_ms, t.learn_ms)),
+            *(f"{ms:.1f}" for ms in (t.plane_draw, t.plane_learn, t.draw, t.whole_learn, t.first)),
             f"{t.times_real_time:.1f}",
+            " ".join(f"{ratio:.2f}" for ratio in t.ratios or ()),
         ]
         for t in timings
     ]
-    header = ["Gaussians", "draw ms", "with SH ms", "and backward ms", "times real time"]
+    header = ["Gaussians", "2D", "2D learn", "draw", "learn", "first", "x real time", "ratios"]
     if not terminal.is_json:
-        print_table(terminal.results, f"rasterizer {rasterizer}, warm medians", header, rows)
+        print_table(terminal.results, f"rasterizer {rasterizer}, ms, warm medians", header, rows)
+        terminal.results.print(
+            "2D: sorting, binning, blending. draw: with projection. learn: with spherical harmonics"
+            " of degree 3, forward and backward. first: with compiling.\n"
+        )
     return [t._asdict() | {"scene": t.scene._asdict()} for t in timings]
 
 
