@@ -22,16 +22,18 @@ from services.preprocess.pose_smoothing import smooth_parts
 from shared.geometry.cameras import project
 from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
 from shared.open_head_parts.canonical_face import N_FACE_VERTICES
-from shared.open_head_parts.lip_rings import FACE_OUTLINE, LIPS
+from shared.open_head_parts.lip_rings import FACE_OUTLINE
 
 SIGMA_SHARE = 0.012
 """Landmark error as a share of the inter-ocular distance: MediaPipe's jitter, and its bias."""
 OUTLINE_FACTOR = 3.0
 """The outline's landmarks slide along the skin as the head turns."""
-LIP_FACTOR = 0.5
 DEPTH_FACTOR = 12.0
 """MediaPipe's depth is a guess from one picture."""
 EYE_STIFFNESS = 0.05
+SLOW_UNITS = ("brow", "cheek", "nose")
+SLOW_STIFFNESS = 0.5
+"""Brows, cheeks and nose move slower than landmarks jitter; lips and lids are left as they are."""
 FILL_STIFFNESS = 1e-6
 """Leaves measured frames as they are and only bridges those without measurement."""
 BLOCK = 256
@@ -91,7 +93,6 @@ def landmark_evidence(marks: Floats, eye_distance: float) -> Evidence:
     """Landmarks of the face with their trust."""
     factor = np.ones(N_FACE_VERTICES)
     factor[list(FACE_OUTLINE)] = OUTLINE_FACTOR
-    factor[list(LIPS)] = LIP_FACTOR
     # Depth has one spread for all landmarks, since it is compared after centring.
     sigma = np.stack([factor, factor, np.full_like(factor, DEPTH_FACTOR)], axis=1)
     return Evidence(marks[:, :N_FACE_VERTICES], SIGMA_SHARE * eye_distance * sigma)
@@ -133,8 +134,15 @@ def with_states(
     sure = np.ones(len(split.valid))
     rotation = Rotation.from_matrix(states.turn).as_rotvec()
     jaw = np.pad(states.jaw, ((0, 0), (0, 3 - N_JAW)))
+    names = fit.head_model.expression_names
+    is_slow = torch.tensor([name.startswith(SLOW_UNITS) for name in names])
+    expr = torch.where(
+        is_slow,
+        everywhere(states.expr, sure, SLOW_STIFFNESS),
+        everywhere(states.expr, sure, FILL_STIFFNESS),
+    )
     return fit._replace(
-        expr=everywhere(states.expr, sure, FILL_STIFFNESS),
+        expr=expr,
         rotation=everywhere(rotation, sure, FILL_STIFFNESS),
         jaw_pose=everywhere(jaw, sure, FILL_STIFFNESS),
         eyes_pose=everywhere(turns, np.maximum(trust, 1e-3), EYE_STIFFNESS),

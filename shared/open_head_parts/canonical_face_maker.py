@@ -35,6 +35,7 @@ from shared.open_head_parts.lip_rings import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+NOSE_ROOT = 168
 MOUTH_REACH_M = 0.045
 """Beyond this distance from the mouth nothing moves when the smile is closed."""
 
@@ -155,9 +156,32 @@ def _triangles(face: Floats) -> Ints:
     cycles = {tuple(sorted((a, b, c))) for a, b in edges for c in near[a] & near[b]}
     # Two cycles run around a nostril's wing without bounding a face of their own.
     triangles = np.array(sorted(cycles - {(49, 64, 129), (279, 294, 358)}))
-    corners = face[triangles]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    outward = corners.mean(1) - np.array([0.0, face[:, 1].mean(), -0.06])
-    is_inward = (normal * outward).sum(1) < 0
-    triangles[is_inward] = triangles[is_inward][:, ::-1]
-    return triangles
+    return _wound_alike(triangles, face)
+
+
+def _wound_alike(triangles: Ints, face: Floats) -> Ints:
+    """Triangles turned so that neighbours agree and the nose's root (168) faces forward.
+
+    Lips fold at the corners of the mouth, so each triangle's own normal cannot tell.
+    """
+    by_edge: dict[tuple[int, int], list[int]] = {}
+    for index, (a, b, c) in enumerate(triangles.tolist()):
+        for edge in ((a, b), (b, c), (a, c)):
+            by_edge.setdefault((min(edge), max(edge)), []).append(index)
+    wound = {int(np.flatnonzero((triangles == NOSE_ROOT).any(1))[0])}
+    waiting = list(wound)
+    while waiting:
+        index = waiting.pop()
+        a, b, c = triangles[index].tolist()
+        for start, end in ((a, b), (b, c), (c, a)):
+            for other in by_edge[min(start, end), max(start, end)]:
+                if other in wound:
+                    continue
+                around = triangles[other].tolist()
+                if around[(around.index(start) + 1) % 3] == end:  # both run the same way
+                    triangles[other] = triangles[other][::-1]
+                wound.add(other)
+                waiting.append(other)
+    first = face[triangles[(triangles == NOSE_ROOT).any(1)][0]]
+    is_forward = np.cross(first[1] - first[0], first[2] - first[0])[2] > 0
+    return triangles if is_forward else triangles[:, ::-1]

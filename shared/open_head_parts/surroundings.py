@@ -60,7 +60,7 @@ class Part(NamedTuple):
     jaw_weights: Floats  # [P]
     root_weights: Floats  # [P] share skinned to the root instead of the head
     eye: int = 0
-    """3 or 4 when skinned to an eyeball."""
+    """3 when skinned to the left eyeball, 4 to the right one."""
 
 
 def hair_shell(face: CanonicalFace) -> tuple[Part, list[int]]:
@@ -192,7 +192,7 @@ def eyeball(face: CanonicalFace, side: int) -> tuple[Part, Floats]:
     follow[:, contour] = 1 / len(contour)
     nothing = np.zeros(len(vertices))
     return (
-        Part("eyes", vertices, faces, follow, 0 * follow, nothing, nothing, 4 if side else 3),
+        Part("eyes", vertices, faces, follow, 0 * follow, nothing, nothing, 3 if side else 4),
         centre,
     )
 
@@ -258,7 +258,7 @@ def teeth(face: CanonicalFace, *, is_upper: bool) -> Part:
     return Part(
         "teeth",
         vertices,
-        faces if is_upper else faces[:, ::-1],
+        faces[:, ::-1] if is_upper else faces,
         follow,
         0 * follow,
         np.zeros(n) if is_upper else np.ones(n),

@@ -144,7 +144,7 @@ def _left_units(
     gaps = 1e3 * (face.vertices[lower_lid] - face.vertices[upper_lid])  # [9, 3] mm
     # The closed lid lies on the ball, further forward than the straight line down.
     blink: Goals = {
-        vertex: (0.9 * gap + [0, 0, 0.15 * abs(gap[1])]).tolist()
+        vertex: (1.0 * gap + [0, 0, 0.15 * abs(gap[1])]).tolist()
         for vertex, gap in zip(upper_lid, gaps, strict=True)
     }
     arch = np.sin(np.linspace(0, np.pi, len(lower_lid)))
