@@ -35,7 +35,7 @@ def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
             "bad_avatar", f"{folder / TENSORS} is not a {manifest.method} avatar: {error}"
         ) from error
     for parameter in model.parameters():
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad_(False)  # noqa: FBT003 - torch
     return manifest, subject, model
 
 

@@ -22,7 +22,7 @@ class Adam:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rates[group["name"]] * FINAL_RATE**done
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         self._optimizer.step()
 
     def select(self, sources: Tensor, is_new: Tensor) -> None:
