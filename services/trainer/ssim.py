@@ -155,7 +155,9 @@ def _filter_columns(partials: F32, taps: F32, out: F32) -> None:
 
 
 @njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
-def _gather_gradient(x: F32, y: F32, taps: F32, step: int, columns: F32, out: F32) -> None:
+def _gather_gradient(  # noqa: PLR0917 - a compiled kernel takes plain arguments
+    x: F32, y: F32, taps: F32, step: int, columns: F32, out: F32
+) -> None:
     """Horizontal pass over the partials; the chain rule joins them at each pixel."""
     height, width = x.shape
     pad = RADIUS * step
