@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.trainer.avatar_writer import run_key, write_avatar, write_heldout_pose
+from services.trainer.avatar_writer import run_key, write_avatar
 from services.trainer.checkpoints import (
     SHARE_BETWEEN,
     Checkpoint,
@@ -28,7 +28,6 @@ from shared.contracts.artifact import MANIFEST
 from shared.contracts.avatar import AvatarManifest
 from shared.dataset_reader import TrackedDataset, open_dataset, valid_frames
 from shared.errors import InvalidInput
-from shared.head_model import HeadPose
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
@@ -65,9 +64,10 @@ def train_avatar(
     method: AvatarMethod = load_plugin("shared.avatar_methods", options.method)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
-    model, curve = fit_model(run, references, method, options, out, part_of(progress, 0.05, 0.93))
+    model, curve = fit_model(
+        run, references, method, options, out=out, progress=part_of(progress, 0.05, 1.0)
+    )
     model.settle()
-    write_heldout_pose(run, model, out, part_of(progress, 0.93, 1.0))
     manifest = write_avatar(run, model, options, curve, out)
     progress(1.0, "avatar written")
     return manifest
@@ -98,6 +98,7 @@ def fit_model(
     references: ReferenceFrames,
     method: AvatarMethod,
     options: TrainOptions,
+    *,
     out: Path,
     progress: Progress,
 ) -> tuple[TrainableModel, list[dict[str, float]]]:
@@ -175,10 +176,9 @@ def validate(run: Run, model: TrainableModel, preview: Path) -> dict[str, float]
         return {}
     figures = []
     with torch.no_grad():
-        motion = HeadPose(*(values[run.validation] for values in run.subject.training_pose))
-        conditions = model.condition(motion)
-        for frame, condition in zip(run.validation, conditions, strict=True):
-            image = run.studio.draw_condition(model, condition).clamp(0, 1)
+        conditions = model.condition(run.subject.training_pose)
+        for frame in run.validation:
+            image = run.studio.draw_condition(model, conditions[frame]).clamp(0, 1)
             target = torch.from_numpy(run.cache.read(frame)).float() / 255
             mse = float((image - target).square().mean())
             figures.append((-10 * math.log10(mse), float(ssim(image, target))))

@@ -21,9 +21,10 @@ from shared.geometry.rotations import (
     multiply_quaternions,
 )
 from shared.head_model import HeadPose, joint_transforms, neutral_vertices
-from shared.rigging.body import body_transform, fit_body_rule, follow_head
+from shared.rigging.body import BodyRule, body_transform, fit_body_rule, follow_head
 from shared.rigging.expression_code import CodeBasis, expression_codes, fit_code_basis
-from shared.rigging.seeding import bind_pixels
+from shared.rigging.posing_kernel import Riders, ride_triangles
+from shared.rigging.seeding import Bound, bind_pixels
 from shared.rigging.triangle_frames import triangle_frames
 
 DEFAULT_OPTIONS: MethodOptions = {"n_expression_codes": 12}
@@ -32,9 +33,20 @@ MAX_DISTANCE = 1.0
 """Beyond this many triangle sizes from its triangle a Gaussian is pulled back (GaussianAvatars)."""
 MAX_SCALE = 0.6
 """Above this many triangle sizes a Gaussian is shrunk (GaussianAvatars)."""
-WEIGHTS = {"distance": 1e-3, "scale": 1e-2, "move": 1e-1, "tint": 3.0, "body": 3e-2}
+WEIGHTS = {
+    "distance": 1e-3,
+    "scale": 1e-2,
+    "move": 1e-1,
+    "tint": 3.0,
+    "head_share": 1e-2,
+    "body": 3e-2,
+}
 CHILD_SHRINK = math.log(1.6)
 """Both of a split pair shrink by this factor (3D Gaussian Splatting)."""
+STILL_REGIONS = (1, 11)
+"""Labels of hair and torso in ``tracked_dataset.REGIONS``."""
+N_TURN_CODES = 3
+"""The last codes are the head's rotation."""
 BODY_REGIONS = (11,)
 """Label of the torso in ``tracked_dataset.REGIONS``."""
 
@@ -46,10 +58,11 @@ LEARNED = (
     "colors",
     "moves",
     "tints",
+    "head_shares",
     "pose_deltas",
     "body",
 )
-FIXED = ("binding", "code_weights", "code_offset", "body_rule")
+FIXED = ("binding", "rest", "code_weights", "code_offset", "body_rule", "body_timing")
 GAUSSIAN_DIMENSION = {
     "local": 0,
     "log_scales": 0,
@@ -58,7 +71,9 @@ GAUSSIAN_DIMENSION = {
     "colors": 0,
     "moves": 1,
     "tints": 1,
+    "head_shares": 0,
     "binding": 0,
+    "rest": 0,
 }
 
 
@@ -72,12 +87,15 @@ class RiggedGaussians(nn.Module):
     colors: Tensor  # [N, 3]
     moves: Tensor  # [C, N, 3] correction of ``local`` per code
     tints: Tensor  # [C, N, 3] correction of ``colors`` per code
+    head_shares: Tensor  # [N] how far it goes with the head beyond what its triangle does
     pose_deltas: Tensor  # [T, 6] correction of the tracked head pose
     body: Tensor  # [T, 6] torso motion
     binding: Tensor  # [N] face of each Gaussian
+    rest: Tensor  # [N, 3] place at rest, m
     code_weights: Tensor  # [E + 6, C]
     code_offset: Tensor  # [C]
     body_rule: Tensor  # [7, 6]
+    body_timing: Tensor  # [2]
 
     def __init__(self, subject: Subject, tensors: dict[str, Tensor]) -> None:
         super().__init__()
@@ -85,6 +103,7 @@ class RiggedGaussians(nn.Module):
             self.register_parameter(name, nn.Parameter(tensors[name].clone()))
         for name in FIXED:
             self.register_buffer(name, tensors[name].clone())
+        self._kept: Riders | None = None
         self.subject = subject
         self.neutral = neutral_vertices(subject.head_model, subject.shape)
         self.rest_rotation, self.rest_shift, self.pivot = _body_rest(subject, self.neutral)
@@ -92,7 +111,7 @@ class RiggedGaussians(nn.Module):
     def condition(self, motion: HeadPose) -> Tensor:
         """Head pose, torso motion and codes of each frame. -> [T, 18 + E + 6 + C]"""
         head = torch.cat([motion.rotation, motion.translation], 1)
-        return self._pack(motion, follow_head(self.body_rule, head))
+        return self._pack(motion, follow_head(BodyRule(self.body_rule, self.body_timing), head))
 
     def training_condition(self, frame: int) -> Tensor:
         """The same for a training frame, with corrected head pose and its own torso. -> [C]"""
@@ -113,25 +132,62 @@ class RiggedGaussians(nn.Module):
         n_expr = self.subject.head_model.expr_basis.shape[0]
         sizes = (n_expr, 3, 3, 3, 6, 3, 6, self.code_offset.shape[0])
         *motion, body, codes = condition[None].split(sizes, dim=1)
-        frames = triangle_frames(
-            self._vertices(HeadPose(*motion), body[0]), self.subject.head_model.faces
-        )
+        vertices, apart_turn, apart_shift = self._vertices(HeadPose(*motion), body[0])
+        frames = triangle_frames(vertices, self.subject.head_model.faces)
+        drift = self.head_shares[:, None] * (self.rest @ apart_turn.T + apart_shift)
+        if not torch.is_grad_enabled():
+            riding = ride_triangles(self._riders(), frames, codes[0])
+            return riding._replace(means=riding.means + drift)
         binding = self.binding
+        reach = self._reach()  # [C, N, 1]
         size = frames.sizes.index_select(0, binding)  # [N]
         axes = (frames.rotations * frames.sizes[:, None, None]).index_select(0, binding)
-        local = self.local + (codes @ self.moves.flatten(1)).view(-1, 3)
-        means = (axes * local[:, None]).sum(-1) + frames.centres.index_select(0, binding)
+        local = self.local + (codes @ (self.moves * reach).flatten(1)).view(-1, 3)
+        means = (axes * local[:, None]).sum(-1) + frames.centres.index_select(0, binding) + drift
         turns = matrix_to_quaternion(frames.rotations).index_select(0, binding)
         return Gaussians(
             means=means,
             quats=multiply_quaternions(turns, self.quats),
             scales=self.log_scales.exp() * size[:, None],
             opacities=torch.sigmoid(self.opacity_logits),
-            colors=self.colors + (codes @ self.tints.flatten(1)).view(-1, 3),
+            colors=self.colors + (codes @ (self.tints * reach).flatten(1)).view(-1, 3),
         )
 
-    def _vertices(self, motion: HeadPose, body: Tensor) -> Tensor:
-        """Mesh in world space: skinned, with the torso instead of FLAME's root joint. [V, 3]"""
+    def _reach(self) -> Tensor:
+        """1 where a code may correct a Gaussian: expression does not reach hair and torso.
+
+        Corrections outside stay zero, so that the rendering kernel need not know of this.
+        """
+        labels = self.subject.head_model.face_regions.index_select(0, self.binding)
+        is_still = torch.isin(labels, torch.tensor(STILL_REGIONS, dtype=labels.dtype))
+        reach = torch.ones(len(self.code_offset), len(labels), 1)
+        reach[:-N_TURN_CODES, is_still] = 0
+        return reach
+
+    def _riders(self) -> Riders:
+        """What does not change from frame to frame; kept once nothing is trained any more."""
+        if self._kept is not None:
+            return self._kept
+        riders = Riders(
+            binding=self.binding,
+            local=self.local,
+            scales=self.log_scales.exp(),
+            quats=self.quats,
+            opacities=torch.sigmoid(self.opacity_logits),
+            colors=self.colors,
+            moves=self.moves,
+            tints=self.tints,
+        )
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            self._kept = riders
+        return riders
+
+    def _vertices(self, motion: HeadPose, body: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mesh in world space: skinned, with the torso instead of FLAME's root joint. [V, 3]
+
+        With it how head and torso come apart: x -> turn x + shift is the way from where the
+        torso takes a point to where the head takes it.
+        """
         model = self.subject.head_model
         shaped = self.neutral + torch.einsum("e,evc->vc", motion.expr[0], model.expr_basis)
         rotations, shifts = joint_transforms(model.joints, motion)
@@ -139,7 +195,8 @@ class RiggedGaussians(nn.Module):
         rotations = torch.cat([turn[None], rotations[0, 1:]])
         shifts = torch.cat([shift[None], shifts[0, 1:] + motion.translation])
         blended = (model.weights @ rotations.flatten(1)).view(-1, 3, 3)
-        return (blended * shaped[:, None]).sum(-1) + model.weights @ shifts
+        vertices = (blended * shaped[:, None]).sum(-1) + model.weights @ shifts
+        return vertices, rotations[1] - turn, shifts[1] - shift
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and fixed arrays, by name."""
@@ -155,6 +212,7 @@ class RiggedGaussians(nn.Module):
             "colors": 5e-3,
             "moves": 1e-3,
             "tints": 1e-3,
+            "head_shares": 5e-3,
             "pose_deltas": 2e-4,
             "body": 4e-4,
         }
@@ -170,6 +228,7 @@ class RiggedGaussians(nn.Module):
         penalty = WEIGHTS["distance"] * distance + WEIGHTS["scale"] * scale
         penalty = penalty + WEIGHTS["move"] * self.moves.square().mean()
         penalty = penalty + WEIGHTS["tint"] * self.tints.square().mean()
+        penalty = penalty + WEIGHTS["head_share"] * self.head_shares.square().mean()
         if 0 < frame < len(self.body) - 1:
             bend = self.body[frame] - 0.5 * (self.body[frame - 1] + self.body[frame + 1])
             penalty = penalty + WEIGHTS["body"] * bend.square().sum() / 1e-4
@@ -185,7 +244,9 @@ class RiggedGaussians(nn.Module):
         """Refit the torso's rule to the refined head poses and torso motions."""
         pose = self.subject.training_pose
         head = torch.cat([pose.rotation, pose.translation], 1) + self.pose_deltas.detach()
-        self.body_rule.copy_(fit_body_rule(head, self.body.detach()))
+        rule = fit_body_rule(head, self.body.detach())
+        self.body_rule.copy_(rule.weights)
+        self.body_timing.copy_(rule.timing)
 
 
 def create(
@@ -197,6 +258,7 @@ def create(
     n_codes = int(options.get("n_expression_codes", DEFAULT_OPTIONS["n_expression_codes"]))
     basis = fit_code_basis(subject.head_model, neutral, pose, n_codes)
     head = torch.cat([pose.rotation, pose.translation], 1)
+    rule = fit_body_rule(head, subject.training_body)
     n = sum(len(points.pixels) for points in seeds)
     n_frames = len(pose.expr)
     start = {
@@ -207,12 +269,15 @@ def create(
         "colors": torch.cat([points.colors for points in seeds]),
         "moves": torch.zeros(len(basis.offset), n, 3),
         "tints": torch.zeros(len(basis.offset), n, 3),
+        "head_shares": torch.zeros(n),
         "pose_deltas": torch.zeros(n_frames, 6),
         "body": subject.training_body,
         "binding": torch.zeros(n, dtype=torch.int64),
+        "rest": torch.zeros(n, 3),
         "code_weights": basis.weights,
         "code_offset": basis.offset,
-        "body_rule": fit_body_rule(head, subject.training_body),
+        "body_rule": rule.weights,
+        "body_timing": rule.timing,
     }
     model = RiggedGaussians(subject, start)
     at = 0
@@ -223,12 +288,13 @@ def create(
                 points.pixels,
                 _frame_vertices(model, points.frame),
                 subject.head_model.faces,
-                subject.viewmat,
+                viewmat=subject.viewmat,
                 K=subject.K,
                 crop_size=subject.crop_size,
             )
             model.binding[at:to] = bound.binding
             model.local[at:to] = bound.local
+            model.rest[at:to] = _rest_places(model, bound)
             spread = (points.spacing * bound.pixel_sizes).clamp(1e-3, 1.0)
             model.log_scales[at:to] = spread.log()[:, None]
         at = to
@@ -243,9 +309,18 @@ def restore(
     return RiggedGaussians(subject, tensors)
 
 
+def _rest_places(model: RiggedGaussians, bound: Bound) -> Tensor:
+    """Where bound points lie on the neutral head. [M, 3]"""
+    frames = triangle_frames(model.neutral, model.subject.head_model.faces)
+    place = bound.local * frames.sizes[bound.binding, None]
+    return frames.centres[bound.binding] + (frames.rotations[bound.binding] * place[:, None]).sum(
+        -1
+    )
+
+
 def _frame_vertices(model: RiggedGaussians, frame: int) -> Tensor:
     motion = HeadPose(*(values[frame : frame + 1] for values in model.subject.training_pose))
-    return model._vertices(motion, model.body[frame])  # noqa: SLF001 - same module
+    return model._vertices(motion, model.body[frame])[0]  # noqa: SLF001 - same module
 
 
 def _jittered_identity(n: int, seed: int) -> Tensor:

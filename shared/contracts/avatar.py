@@ -12,12 +12,6 @@ TRAINING_TABLE = {
 }
 """Arrays of ``tracking.npz``."""
 
-HELDOUT_TABLE = {
-    "rotation": Column("float32", ("T", 3), "rad", "global head rotation, axis-angle"),
-    "translation": Column("float32", ("T", 3), "m", "global head translation"),
-}
-"""Arrays of ``heldout_pose.npz``."""
-
 
 class AvatarManifest(Manifest):
     """Folder contents.
@@ -25,8 +19,6 @@ class AvatarManifest(Manifest):
     gaussians.safetensors    parameters of the avatar method
     head_model.npz           the fitted head model
     tracking.npz             TRAINING_TABLE: the training frames' motion, to loop head pose from
-    heldout_pose.npz         rotation and translation of the held-out frames after photometric
-                             refinement of these six numbers alone (absent without a hold-out)
     plate.png                background plate at the capture's size
     motion_model/            fitted motion model (artifact ``motion_model``; absent without sound)
     curve.json               validation curve of the training

@@ -26,6 +26,7 @@ def bind_pixels(
     pixels: Tensor,  # [M, 2]
     vertices: Tensor,  # [V, 3] world
     faces: Tensor,  # [F, 3]
+    *,
     viewmat: Tensor,
     K: Tensor,
     crop_size: int,
