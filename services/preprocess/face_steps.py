@@ -22,8 +22,10 @@ from services.preprocess.screening import (
     face_too_small,
     screen_capture,
 )
+from services.preprocess.shell_fit import fit_shell
 from services.preprocess.shot_cuts import find_cuts
 from services.preprocess.stabilise import (
+    REPEAT,
     Crops,
     choose_crops,
     face_heights,
@@ -43,7 +45,7 @@ from services.preprocess.workspace import (
     save_report,
     save_step,
 )
-from shared.contracts.tracked_dataset import FPS
+from shared.contracts.tracked_dataset import FPS, RejectedFrame
 from shared.errors import InvalidInput
 from shared.landmarks import inter_ocular
 from shared.media.image import read_gray, read_rgb, write_jpeg, write_png
@@ -57,6 +59,7 @@ F32 = NDArray[np.float32]
 
 _MIN_TRACKED_SHARE = 0.5
 _MIN_LIVELINESS = 0.002  # eye distances per frame; captures of people have 0.02 and more
+_MIN_RATE = 12.0
 _TRUNCATED_S = 0.5
 _SHARE_OF_LANDMARK_FIT = 0.4
 _N_SAMPLES = 24  # training frames that region colours are learnt from
@@ -97,7 +100,7 @@ def run_crop(job: Job, progress: Progress) -> None:
     rejected = reject_frames(landmarks, tracked["late_s"].astype(np.float32), capture_size)
     is_valid = np.ones(facts.n_frames, dtype=np.bool_)
     is_valid[[entry.frame for entry in rejected]] = False
-    _check_valid(is_valid, facts.n_train)
+    _check_valid(is_valid, rejected, facts.n_train)
     filled = fill_gaps(landmarks, is_valid, facts.n_train)
     height = float(np.median(face_heights(filled[: facts.n_train])))
     if height < MIN_FACE_PX:
@@ -125,6 +128,7 @@ def run_fit(job: Job, progress: Progress) -> None:
     is_valid = arrays["is_valid"].astype(np.bool_)
     progress(0.0, "fitting the head")
     fit = fit_head(landmarks, is_valid, facts.n_train, crop.size)
+    fit = fit_shell(fit, lambda index: read_gray(job.space.matte(index)), facts.n_train, is_valid)
     fit = refine_photometrically(
         fit,
         lambda index: read_rgb(job.space.frame(index)),
@@ -203,8 +207,18 @@ def _liveliness(landmarks: F32) -> float:
     return float(np.percentile(steps / np.maximum(inter_ocular(landmarks[1:]), 1.0), 90))
 
 
-def _check_valid(is_valid: NDArray[np.bool_], n_train: int) -> None:
-    for side, part in (("training", is_valid[:n_train]), ("held-out", is_valid[n_train:])):
+def _check_valid(is_valid: NDArray[np.bool_], rejected: list[RejectedFrame], n_train: int) -> None:
+    n_repeats = sum(entry.reason.startswith(REPEAT) for entry in rejected)
+    rate = FPS * (1 - n_repeats / is_valid.size)
+    if rate < _MIN_RATE:
+        raise InvalidInput(
+            "frame_rate_too_low",
+            f"the capture has {rate:.0f} pictures a second, at least {_MIN_RATE:.0f} are needed, "
+            "25 and more give good results",
+        )
+    is_tracked = is_valid.copy()
+    is_tracked[[entry.frame for entry in rejected if entry.reason.startswith(REPEAT)]] = True
+    for side, part in (("training", is_tracked[:n_train]), ("held-out", is_tracked[n_train:])):
         if part.size and part.mean() < _MIN_TRACKED_SHARE:
             raise InvalidInput(
                 "too_many_rejected",

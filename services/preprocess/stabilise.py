@@ -17,6 +17,8 @@ F32 = NDArray[np.float32]
 
 MAX_CROP_PX = 512
 """Larger crops are reduced to this side."""
+REPEAT = "repeat"
+"""Reason of a frame that repeats another's picture: the capture has fewer than 25 a second."""
 MAX_LATE_S = 0.1
 """A picture further from its time is a gap in the capture."""
 _SIDE_IN_FACES = 3.1  # 2.2 head heights; a head is 1.4 times chin to forehead
@@ -51,11 +53,14 @@ def reject_frames(
     is_outside = (outline < 0) | (outline > np.array(capture_size, dtype=np.float32))
     outside = is_outside.any(axis=-1).mean(axis=-1)  # [T]; comparisons with NaN are false
     jumps = _jumps(landmarks)
+    original = _originals(late_s)
     rejected: list[RejectedFrame] = []
     for frame in range(len(landmarks)):
         reason = ""
         if abs(late_s[frame]) > MAX_LATE_S:
             reason = f"gap: the nearest picture is {late_s[frame]:+.2f} s away"
+        elif original[frame] != frame:
+            reason = f"{REPEAT}: shows the picture of frame {original[frame]}, its own is missing"
         elif np.isnan(landmarks[frame, 0, 0]):
             reason = "no_face: no face found"
         elif outside[frame] > _MAX_OUTSIDE:
@@ -135,6 +140,18 @@ def face_heights(landmarks: F32) -> F32:
     """Chin to top of the forehead, pixels. [T, 478, 3] -> [T]"""
     axis = landmarks[:, CHIN, :2] - landmarks[:, FOREHEAD_TOP, :2]
     return np.asarray(np.linalg.norm(axis, axis=-1), dtype=np.float32)
+
+
+def _originals(late_s: F32) -> NDArray[np.int64]:
+    """Of the frames that show one picture, the one that it belongs to by its time. [T]"""
+    frames = np.arange(len(late_s))
+    shown_s = np.round(frames / FPS + late_s, 3)
+    _, picture = np.unique(shown_s, return_inverse=True)
+    originals = frames.copy()
+    for number in np.flatnonzero(np.bincount(picture, minlength=1) > 1):
+        group = frames[picture == number]
+        originals[group] = group[np.abs(late_s[group]).argmin()]
+    return originals
 
 
 def _jumps(landmarks: F32) -> F32:

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from services.preprocess.face_steps import sha256_of
+from services.preprocess.face_steps import _check_valid, sha256_of
 from services.preprocess.options import STEPS, PrepareOptions, Step
 from services.preprocess.prepare import prepare_dataset
+from services.preprocess.stabilise import reject_frames
 from services.preprocess.workspace import CaptureReport, Workspace, save_report
+from shared.contracts.tracked_dataset import RejectedFrame
 from shared.errors import InvalidInput
 from shared.progress import silent
 from tests.media_files import write_numbered
@@ -107,3 +110,35 @@ def test_another_split_is_not_mixed_in(tmp_path: Path) -> None:
     assert "split_changed" == refusal(capture, changed, tmp_path / "out")
     assert "missing_step" == refusal(capture, same, tmp_path / "out")
     assert "missing_step" == refusal(capture, PrepareOptions(from_step="matte"), tmp_path / "out")
+
+
+def test_too_few_pictures_a_second_are_refused() -> None:
+    """With ten a second most frames would repeat others; fifteen will do."""
+
+    def repeats(pictures_per_second: int) -> list[RejectedFrame]:
+        times = np.arange(100) / 25
+        late_s = np.round(times * pictures_per_second) / pictures_per_second - times
+        landmarks = np.zeros((100, 478, 3), np.float32)
+        return reject_frames(landmarks, late_s.astype(np.float32), (64, 48))
+
+    def check(rejected: list[RejectedFrame]) -> None:
+        is_valid = np.ones(100, dtype=np.bool_)
+        is_valid[[entry.frame for entry in rejected]] = False
+        _check_valid(is_valid, rejected, 80)
+
+    check(repeats(15))
+    with pytest.raises(InvalidInput) as refused:
+        check(repeats(10))
+    assert "frame_rate_too_low" == refused.value.code
+
+
+def test_a_face_lost_for_long_is_refused() -> None:
+    """Each side of the split needs half of its frames."""
+    is_valid = np.ones(100, dtype=np.bool_)
+    is_valid[85:] = False
+    rejected = [RejectedFrame(frame=frame, reason="no_face: none") for frame in range(85, 100)]
+
+    with pytest.raises(InvalidInput) as refused:
+        _check_valid(is_valid, rejected, 80)
+    assert "too_many_rejected" == refused.value.code
+    assert "15 of 20 held-out" in refused.value.message

@@ -70,6 +70,22 @@ def test_each_rejection_names_its_reason() -> None:
     assert set(found) <= {3, 8, 12, 13, 14, 18}
 
 
+def test_repeated_pictures_are_rejected_but_for_their_own_frame() -> None:
+    """Of three frames that show the picture of 0.20 s, the one at 0.20 s is kept."""
+    late_s = np.zeros(10, np.float32)
+    late_s[[4, 6]] = (0.04, -0.04)
+
+    assert {4: "repeat", 6: "repeat"} == reasons(path(200, [(600, 300)] * 10), late_s)
+
+
+def test_resampling_from_30_fps_repeats_nothing() -> None:
+    """Nearest pictures of a faster capture are all different."""
+    ticks = np.arange(100) / 25
+    late_s = (np.round(ticks * 29.97) / 29.97 - ticks).astype(np.float32)
+
+    assert {} == reasons(path(200, [(600, 300)] * 100), late_s)
+
+
 def test_gaps_are_filled_from_valid_neighbours() -> None:
     """A rejected frame lies between its neighbours."""
     landmarks = path(200, [(600, 300), (900, 300), (620, 300)])
