@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality bench resolve format clean
+.PHONY: help setup demo test check e2e quality bench schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -36,6 +36,9 @@ quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 
 bench: $(READY) ## time the rasterizer and the renderer on this machine
 	$(BIN)/talksplat bench
+
+schemas: $(READY) ## write the JSON Schemas of the artifact contracts again
+	$(BIN)/python -m shared.contracts.json_schemas
 
 resolve: $(READY) ## does [all,dev] resolve for Python 3.12 too? (downloads no torch)
 	$(BIN)/python .ci/resolve.py 3.12

@@ -6,6 +6,7 @@ inputs and seeds give equal bytes.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -98,7 +99,7 @@ def read_arrays(path: Path, table: Mapping[str, Column]) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays: Arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidInput("bad_arrays", f"{path} cannot be read: {error}") from error
     check_arrays(arrays, table, path.name)
     return arrays

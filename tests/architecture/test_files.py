@@ -11,6 +11,7 @@ EXPLAIN_ABOVE = 300
 LONG_FILES = {
     "services/preprocess/face_bundle.py": "one solver, read straight down",
     "shared/media/video.py": "decoding with all its limits in one place",
+    "shared/avatar_methods/rigged_gaussians.py": "one method, one file",
     "shared/raster_kernels/projection.py": "a compiled kernel and its derivative, side by side",
     "shared/raster_kernels/blending.py": "compiled kernels, forward and backward side by side",
 }
