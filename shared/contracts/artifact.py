@@ -97,7 +97,7 @@ def write_arrays(
 def read_arrays(path: Path, table: Mapping[str, Column]) -> Arrays:
     """Load an npz file and check it against ``table``; nothing is unpickled."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays: Arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidInput("bad_arrays", f"{path} cannot be read: {error}") from error
