@@ -66,7 +66,7 @@ def probe_video(path: Path, limits: MediaLimits = DEFAULT_LIMITS) -> VideoInfo:
             raise InvalidInput("unreadable_media", f"no frame of {path.name} can be decoded")
         height, width = _upright(first, _square_size(first, stream)).shape[:2]
         start = _time(first, 0.0)
-        end = _announced_end(container, stream)
+        end = _announced_video_end(container, stream)
         return VideoInfo(
             width=width,
             height=height,
@@ -193,13 +193,18 @@ def _timed(
         yield time, frame
 
 
+def _announced_video_end(container: InputContainer, stream: VideoStream) -> float:
+    """End of the pictures alone, where the header tells it."""
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    return _announced_end(container, stream)
+
+
 def _announced_end(container: InputContainer, stream: VideoStream) -> float:
     """End of the file on the container's clock as its header has it, in seconds."""
     if container.duration:
         return ((container.start_time or 0) + container.duration) / 1_000_000
-    if stream.duration and stream.time_base:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    return 0.0
+    return _announced_video_end(container, stream) if stream.duration else 0.0
 
 
 def _first_from(frames: Iterator[VideoFrame], wanted_s: float) -> VideoFrame | None:

@@ -90,6 +90,16 @@ def test_clock_starts_at_the_first_frame(tmp_path: Path) -> None:
     assert list(range(10)) == numbers(path)
 
 
+def test_announced_duration_is_the_pictures_own(tmp_path: Path) -> None:
+    """Sound that goes on after the last frame does not count."""
+    frames = [numbered_frame(number) for number in range(25)]
+    sound = np.zeros(3 * 16_000, np.float32)
+    path = write_video(tmp_path / "a.mp4", frames, [k / 25 for k in range(25)], sound)
+
+    assert 1.0 == pytest.approx(probe_video(path).duration_s, abs=0.05)
+    assert 25 == len(numbers(path))
+
+
 @pytest.mark.parametrize(("degrees", "shape"), [(90, (64, 48)), (180, (48, 64))])
 def test_rotation_metadata_turns_frames_upright(
     tmp_path: Path, degrees: int, shape: tuple[int, int]
