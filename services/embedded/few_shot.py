@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from services.embedded.commands.words import Preset
 from services.embedded.run_flow import Flow, RunOptions, run_flow
 from services.embedded.step import StepRunner
 from services.renderer.encode import Encoding, Speech, VideoWriter
+from services.trainer.options import Preset
 from shared.contracts.scores import Score
 from shared.contracts.tracked_dataset import FPS
 from shared.errors import InvalidInput

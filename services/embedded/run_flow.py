@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.embedded.commands.words import Preset
 from services.embedded.run_result import RunResult, gather_results, selfdriven_notes
 from services.embedded.step import Step, StepRunner
+from services.trainer.options import Preset
 from shared.contracts.artifact import read_manifest
 from shared.contracts.tracked_dataset import TrackedDatasetManifest
 from shared.errors import InvalidInput

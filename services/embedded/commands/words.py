@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-Preset = Literal["draft", "standard", "high"]
+from services.trainer.options import Preset
+
 Device = Literal["auto", "cpu", "cuda"]
 
 ExistingFile = typer.Argument(exists=True, dir_okay=False)
