@@ -58,11 +58,12 @@ class Drawn(NamedTuple):
 def draw(
     rasterizer: ModuleType, dtype: torch.dtype, gaussians: Gaussians, background: Tensor
 ) -> Drawn:
-    """Draw in ``dtype``; results in float64 for comparison."""
+    """Draw in ``dtype``, results in float64; an image as background gives the size."""
+    height, width = background.shape[:2] if background.ndim > 1 else (HEIGHT, WIDTH)
     viewmat, intrinsics = make_camera()
     inputs = [t.detach().clone().to(dtype).requires_grad_() for t in (*gaussians, background)]
     rendered = rasterizer.rasterize(
-        Gaussians(*inputs[:5]), viewmat.to(dtype), intrinsics.to(dtype), WIDTH, HEIGHT, inputs[5]
+        Gaussians(*inputs[:5]), viewmat.to(dtype), intrinsics.to(dtype), width, height, inputs[5]
     )
     generator = torch.Generator().manual_seed(1)
     loss = torch.zeros((), dtype=dtype)
