@@ -5,18 +5,52 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from services.trainer.heldout_pose import SHRINK, refine_heldout_pose
 from services.trainer.options import TrainOptions
 from services.trainer.run import Run
+from services.trainer.studio import shrink_image
+from services.trainer.subject import tracked_pose
 from shared.avatar_method import TrainableModel
 from shared.avatar_store import TENSORS, save_subject, save_tensors
-from shared.contracts.artifact import MANIFEST, write_manifest
-from shared.contracts.avatar import AvatarManifest
+from shared.contracts.artifact import MANIFEST, write_arrays, write_manifest
+from shared.contracts.avatar import HELDOUT_TABLE, AvatarManifest
+from shared.dataset_reader import read_frame
+from shared.progress import Progress
 
 
 def run_key(run: Run, options: TrainOptions) -> str:
     """Names a training by everything its result depends on."""
     manifest = (run.dataset.folder / MANIFEST).read_bytes()
     return hashlib.sha256(manifest + options.model_dump_json().encode()).hexdigest()
+
+
+def write_heldout_pose(run: Run, model: TrainableModel, out: Path, progress: Progress) -> None:
+    """Refine and store the held-out frames' head pose; nothing to do without a hold-out."""
+    first, n_frames = run.dataset.manifest.n_train, run.dataset.manifest.n_frames
+    if first == n_frames:
+        return
+
+    def draw(condition: Tensor, shrink: int) -> Tensor:
+        return run.studio.draw_condition(model, condition, shrink)
+
+    def read_target(frame: int) -> Tensor:
+        image = torch.from_numpy(read_frame(run.dataset, first + frame)).float() / 255
+        return shrink_image(image, SHRINK)
+
+    for parameter in model.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    rotation, translation = refine_heldout_pose(
+        model,
+        tracked_pose(run.dataset, first, n_frames),
+        draw=draw,
+        read_target=read_target,
+        progress=progress,
+    )
+    arrays = {"rotation": rotation.numpy(), "translation": translation.numpy()}
+    write_arrays(out / "heldout_pose.npz", arrays, HELDOUT_TABLE)
 
 
 def write_avatar(

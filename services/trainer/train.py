@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.trainer.avatar_writer import run_key, write_avatar
+from services.trainer.avatar_writer import run_key, write_avatar, write_heldout_pose
 from services.trainer.checkpoints import (
     SHARE_BETWEEN,
     Checkpoint,
@@ -65,9 +65,10 @@ def train_avatar(
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     model, curve = fit_model(
-        run, references, method, options, out=out, progress=part_of(progress, 0.05, 1.0)
+        run, references, method, options, out=out, progress=part_of(progress, 0.05, 0.93)
     )
     model.settle()
+    write_heldout_pose(run, model, out, part_of(progress, 0.93, 1.0))
     manifest = write_avatar(run, model, options, curve, out)
     progress(1.0, "avatar written")
     return manifest

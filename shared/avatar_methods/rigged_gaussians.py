@@ -22,7 +22,12 @@ from shared.geometry.rotations import (
 )
 from shared.head_model import HeadPose, joint_transforms, neutral_vertices
 from shared.rigging.body import BodyRule, body_transform, fit_body_rule, follow_head
-from shared.rigging.expression_code import CodeBasis, expression_codes, fit_code_basis
+from shared.rigging.expression_code import (
+    N_TURN_CODES,
+    CodeBasis,
+    expression_codes,
+    fit_code_basis,
+)
 from shared.rigging.posing_kernel import Riders, ride_triangles
 from shared.rigging.seeding import Bound, bind_pixels
 from shared.rigging.triangle_frames import triangle_frames
@@ -45,8 +50,6 @@ CHILD_SHRINK = math.log(1.6)
 """Both of a split pair shrink by this factor (3D Gaussian Splatting)."""
 STILL_REGIONS = (1, 11)
 """Labels of hair and torso in ``tracked_dataset.REGIONS``."""
-N_TURN_CODES = 3
-"""The last codes are the head's rotation."""
 BODY_REGIONS = (11,)
 """Label of the torso in ``tracked_dataset.REGIONS``."""
 

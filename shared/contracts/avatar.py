@@ -13,12 +13,21 @@ TRAINING_TABLE = {
 """Arrays of ``tracking.npz``."""
 
 
+HELDOUT_TABLE = {
+    "rotation": Column("float32", ("T", 3), "rad", "global head rotation, axis-angle"),
+    "translation": Column("float32", ("T", 3), "m", "global head translation"),
+}
+"""Arrays of ``heldout_pose.npz``."""
+
+
 class AvatarManifest(Manifest):
     """Folder contents.
 
     gaussians.safetensors    parameters of the avatar method
     head_model.npz           the fitted head model
     tracking.npz             TRAINING_TABLE: the training frames' motion, to loop head pose from
+    heldout_pose.npz         HELDOUT_TABLE: the held-out frames' head pose after photometric
+                             refinement of its six numbers (absent without a hold-out)
     plate.png                background plate at the capture's size
     motion_model/            fitted motion model (artifact ``motion_model``; absent without sound)
     curve.json               validation curve of the training

@@ -13,7 +13,11 @@ from torch import Tensor
 from shared.head_model import HeadModel, HeadPose, pose_vertices
 
 LIMIT = 2.0
-"""Codes saturate at this many standard deviations."""
+"""Expression codes saturate at this many standard deviations."""
+TURN_LIMIT = 3.0
+"""So do those of rotation, which stand for depth that is not right: they reach further."""
+N_TURN_CODES = 3
+"""The last codes are the head's rotation."""
 RIDGE = 1e-3
 N_SAMPLE = 256
 """Training frames the components are found on, evenly chosen."""
@@ -43,7 +47,7 @@ def fit_code_basis(
         n_expression: Number of components.
 
     Returns:
-        A basis of ``n_expression + 3`` codes.
+        A basis of ``n_expression + N_TURN_CODES`` codes.
     """
     n_frames = len(pose.expr)
     step = max(1, n_frames // N_SAMPLE)
@@ -72,6 +76,8 @@ def fit_code_basis(
 
 
 def expression_codes(basis: CodeBasis, pose: HeadPose) -> Tensor:
-    """Codes of each frame, within ``LIMIT``. -> [B, C]"""
+    """Codes of each frame, within their limits. -> [B, C]"""
     raw = inputs_of(pose) @ basis.weights + basis.offset
-    return LIMIT * torch.tanh(raw / LIMIT)
+    limits = torch.full_like(basis.offset, LIMIT)
+    limits[-N_TURN_CODES:] = TURN_LIMIT
+    return limits * torch.tanh(raw / limits)
