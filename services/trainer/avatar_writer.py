@@ -41,7 +41,7 @@ def write_heldout_pose(run: Run, model: TrainableModel, out: Path, progress: Pro
         return shrink_image(image, SHRINK)
 
     for parameter in model.parameters():
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad = False
     rotation, translation = refine_heldout_pose(
         model,
         tracked_pose(run.dataset, first, n_frames),
