@@ -35,6 +35,8 @@ RIGID = (10, 67, 109, 151, 338, 297, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362,
 """Forehead, nose, eye corners, temples: what expression moves least."""
 MAX_PERSON_FRAMES = 96
 """Training frames that shape and focal length are fitted on, evenly chosen."""
+MAX_UNIT_FRAMES = 600
+"""The same for the expression units; more frames add time, not knowledge."""
 SHAPE_STRENGTH = 12.0
 UNIT_STRENGTH = 12.0
 """Landmark errors of neighbouring frames are alike: this many frames count as one."""
@@ -132,14 +134,15 @@ def _fit_person(model: HeadModel, marks: Floats, image_size: int) -> _Person:
             log_focal_prior=(np.log(focal), LOG_DISTANCE_SPREAD),
         )
     shape = np.clip(shape, -MAX_SIGMA, MAX_SIGMA)
-    everyone = landmark_evidence(marks, eye_distance)
-    states = initial_states(rig, camera, everyone, np.array(RIGID))
+    every = max(1, -(-len(marks) // MAX_UNIT_FRAMES))
+    evidence = landmark_evidence(marks[::every], eye_distance)
+    states = initial_states(rig, camera, evidence, np.array(RIGID))
     for _ in range(N_UNIT_ROUNDS):
-        states = track_frames(rig, camera, everyone, states, shape=shape, n_rounds=N_TRACK_ROUNDS)
+        states = track_frames(rig, camera, evidence, states, shape=shape, n_rounds=N_TRACK_ROUNDS)
         rig = refine_units(
             rig,
             camera,
-            everyone,
+            evidence,
             states,
             shape=shape,
             strength=UNIT_STRENGTH,

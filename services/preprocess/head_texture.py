@@ -90,14 +90,17 @@ def align_frames(head: Head, frames: Frames, texture: Texture, scale: int) -> Fr
 
 def build_texture(head: Head, frames: Frames, scale: int) -> Texture:
     """Robust mean of what each point showed, brightness evened out between frames."""
-    seen = [seen_in(head, frames, index, scale) for index in range(len(frames.greys))]
-    weight = np.array([values[:, 7] for values in seen], dtype=np.float32)
-    middle = np.median(np.array([values[:, 3] for values in seen], dtype=np.float32), axis=0)
-    ones = np.ones(len(middle))
-    grey = np.empty_like(weight)
-    for index, values in enumerate(seen):
-        gain, offset = brightness(middle.astype(np.float64), values, ones)
-        grey[index] = (values[:, 3] - offset) / gain
+    shape = (len(frames.greys), len(head.points.corners))
+    grey, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for index in range(len(grey)):
+        seen = seen_in(head, frames, index, scale)
+        grey[index], weight[index] = seen[:, 3], seen[:, 7]
+    middle = np.median(grey, axis=0).astype(np.float64)
+    seen = np.zeros((shape[1], 8))
+    for index in range(len(grey)):
+        seen[:, 3], seen[:, 7] = grey[index], weight[index]
+        gain, offset = brightness(middle, seen, np.ones(shape[1]))
+        grey[index] = (seen[:, 3] - offset) / gain
     total = weight.sum(0)
     mean = (weight * grey).sum(0) / np.maximum(total, 1e-9)
     for _ in range(3):
@@ -105,7 +108,7 @@ def build_texture(head: Head, frames: Frames, scale: int) -> Texture:
         sum_steady = np.maximum(steady.sum(0), 1e-9)
         mean = (steady * grey).sum(0) / sum_steady
     variance = (steady * np.square(grey - mean)).sum(0) / sum_steady
-    trust = np.where(total > MIN_SEEN * len(seen), 1 / (variance + NOISE_GREY**2), 0)
+    trust = np.where(total > MIN_SEEN * len(grey), 1 / (variance + NOISE_GREY**2), 0)
     return Texture(mean.astype(np.float64), trust.astype(np.float64))
 
 

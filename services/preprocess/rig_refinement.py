@@ -19,8 +19,6 @@ from services.preprocess.face_bundle import (
 
 UNIT_SIGMA_M = 0.0006
 """How far a person's unit may be expected to differ from the built one, per axis."""
-MAX_FRAMES = 600
-"""More frames add time, not knowledge; an even choice of this many is used."""
 CHUNK = 64
 """Face vertices solved at once."""
 
@@ -47,9 +45,6 @@ def refine_units(
         rigid: Vertices that expression hardly moves; what turns, shifts or scales them all is
             head pose and is taken out of the units.
     """
-    every = max(1, -(-len(states.turn) // MAX_FRAMES))
-    states = FrameStates(*[value[::every] for value in states])
-    evidence = Evidence(evidence.landmarks[::every], evidence.sigma)
     residual, by_rest = linear_response(rig, camera, evidence, shape, states)
     n_units, n_points = rig.expr_basis.shape[:2]
     outer = (states.expr[:, :, None] * states.expr[:, None]).reshape(len(states.expr), -1)
