@@ -1,4 +1,4 @@
-"""Spectra of speech, a row every 10 ms: mel bands, and the resonances of the vocal tract.
+"""Spectra of speech, a row every 10 ms: mel bands, and the shape of the vocal tract.
 
 Row i is centred on sample 160 i of a 16 kHz recording. NumPy and SciPy only, no weights.
 """
@@ -18,6 +18,8 @@ SAMPLE_RATE = 16_000
 ROWS_PER_SECOND = 100
 N_MEL = 40
 N_RESONANCE = 30
+N_SECTIONS = 10
+"""Of the tube; two poles for each resonance below 4 kHz."""
 
 _WINDOW_S = 0.025
 _LOW_HZ, _HIGH_HZ = 50.0, 7_600.0
@@ -36,8 +38,6 @@ _BLOCK = 8192
 
 _TRACT_RATE = 8_000
 _TRACT_PRE_EMPHASIS = 0.9
-_POLES = 10
-"""Two for each resonance below 4 kHz."""
 _SILENCE = 1e-5
 """Share of the loud rows' energy that is no speech any more (-50 dB)."""
 _ENVELOPE_HZ = np.linspace(150.0, 3_800.0, N_RESONANCE)
@@ -64,36 +64,39 @@ def log_mel(audio: F32) -> tuple[Floats, Floats]:
     return np.log(bands + _QUIETEST), np.log(energy + _QUIETEST)
 
 
-def resonances(audio: F32) -> Floats:
-    """Log spectral envelope of an all-pole model, without its level and without pitch.
+def vocal_tract(audio: F32) -> tuple[Floats, Floats]:
+    """The tube from glottis to lips, as an all-pole model hears it, without level and pitch.
 
-    Linear prediction of tenth order below 4 kHz (Makhoul, Proceedings of the IEEE, 1975): the
-    tube from glottis to lips, whose lowest resonance rises as the jaw opens.
+    Linear prediction of tenth order below 4 kHz (Makhoul, Proceedings of the IEEE, 1975). The
+    lowest resonance rises as the jaw opens; the reflections tell how the tube's sections widen.
 
     Args:
         audio: Mono, -1 to 1. [samples]
 
     Returns:
-        Rows of mean zero at 30 frequencies from 150 to 3,800 Hz. [rows, 30]
+        Log spectral envelope of mean zero at 30 frequencies from 150 to 3,800 Hz [rows, 30],
+        and log ratios of the areas of neighbouring sections [rows, 10].
     """
     halved = resample_poly(audio.astype(np.float64), 1, SAMPLE_RATE // _TRACT_RATE)
     windows = _windows(_emphasised(halved, _TRACT_PRE_EMPHASIS), _TRACT_RATE)  # [rows, 200]
     windows = windows[: _n_rows(len(audio), SAMPLE_RATE)]
     taper = np.hamming(windows.shape[1])
     turns = np.exp(
-        -2j * np.pi * np.outer(np.arange(1, _POLES + 1), _ENVELOPE_HZ) / _TRACT_RATE
-    )  # [poles, 30]
+        -2j * np.pi * np.outer(np.arange(1, N_SECTIONS + 1), _ENVELOPE_HZ) / _TRACT_RATE
+    )  # [sections, 30]
     loud = float(np.percentile(np.square(windows).sum(axis=1), 95))
     envelope = np.empty((len(windows), N_RESONANCE))
+    ratios = np.empty((len(windows), N_SECTIONS))
     for start in range(0, len(windows), _BLOCK):
         block = slice(start, start + _BLOCK)
         power = np.abs(np.fft.rfft(windows[block] * taper, _N_FFT)) ** 2
-        correlation = np.fft.irfft(power)[:, : _POLES + 1]
+        correlation = np.fft.irfft(power)[:, : N_SECTIONS + 1]
         # White noise far below the loud rows keeps silence solvable, and flat.
         correlation[:, 0] = correlation[:, 0] * 1.0001 + _SILENCE * loud + 1e-12
-        predictor = _linear_prediction(correlation)
+        predictor, reflections = _linear_prediction(correlation)
         envelope[block] = -2 * np.log(np.abs(1 - predictor @ turns) + 1e-3)
-    return np.asarray(envelope - envelope.mean(axis=1, keepdims=True))
+        ratios[block] = 2 * np.arctanh(np.clip(reflections, -0.999, 0.999))
+    return envelope - envelope.mean(axis=1, keepdims=True), ratios
 
 
 def is_speech(energy: Floats) -> NDArray[np.bool_]:
@@ -128,16 +131,25 @@ def _windows(samples: Floats, rate: int) -> Floats:
     return sliding_window_view(padded, width)[::hop][: _n_rows(len(samples), rate)]
 
 
-def _linear_prediction(correlation: Floats) -> Floats:
-    """Levinson's and Durbin's recursion for many rows at once. [rows, P + 1] -> [rows, P]"""
+def _linear_prediction(correlation: Floats) -> tuple[Floats, Floats]:
+    """Levinson's and Durbin's recursion for many rows at once.
+
+    Args:
+        correlation: Autocorrelation at lags 0 to P. [rows, P + 1]
+
+    Returns:
+        Predictor and reflection coefficients. [rows, P] twice
+    """
     error = correlation[:, 0]
     predictor = np.zeros((len(correlation), 0))
+    reflections = np.empty((len(correlation), correlation.shape[1] - 1))
     for order in range(1, correlation.shape[1]):
         known = (predictor * correlation[:, 1:order][:, ::-1]).sum(axis=1)
-        reflection = ((correlation[:, order] - known) / error)[:, None]
-        predictor = np.hstack([predictor - reflection * predictor[:, ::-1], reflection])
-        error = error * (1 - reflection[:, 0] ** 2)
-    return predictor
+        last = ((correlation[:, order] - known) / error)[:, None]
+        predictor = np.hstack([predictor - last * predictor[:, ::-1], last])
+        error = error * (1 - last[:, 0] ** 2)
+        reflections[:, order - 1] = last[:, 0]
+    return predictor, reflections
 
 
 @cache

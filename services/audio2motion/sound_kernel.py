@@ -2,10 +2,10 @@
 
 Ten seconds of speech hold few examples of any sound, and no two windows of a fifth of a second
 are alike. So windows are compared lag by lag and view by view (loudness of the mel bands, its
-slope in time, resonances of the vocal tract), and the likenesses are added: a moment may
-resemble one example in its onset and another in its end (additive Gaussian processes: Duvenaud
-et al., NeurIPS 2011). Scales and shares were chosen by blocked cross-validation on the training
-frames of two captures.
+slope and bend in time, resonances and sections of the vocal tract), and the likenesses are
+added: a moment may resemble one example in its onset and another in its end (additive Gaussian
+processes: Duvenaud et al., NeurIPS 2011). Scales and shares were chosen by blocked
+cross-validation on the training frames of two captures.
 """
 
 from typing import NamedTuple, cast
@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from shared.audio_encoder import AudioEncoder
 from shared.plugins import load_plugin
-from shared.speech_spectrum import N_MEL, ROWS_PER_SECOND
+from shared.speech_spectrum import N_MEL, N_RESONANCE, ROWS_PER_SECOND
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -25,6 +25,7 @@ AUDIO_ENCODERS = ("mel", "vocal_tract")
 
 LAGS_S = (0.015, 0.055, 0.095, 0.135, 0.175)
 """Where a window is compared, in seconds after the frame: lips move before they are heard."""
+LAG_WEIGHTS = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
 
 _STEP_S = 0.02
 _REACH = 2
@@ -36,7 +37,10 @@ _LEVEL_BLUR_ROWS = 1.5
 """The mouth does not follow single glottal pulses."""
 _SLOPE_BLUR_ROWS = 1.8
 _SLOPE_SPAN_ROWS = 3
-"""Slopes are differences over twice this."""
+_BEND_SPAN_ROWS = 4
+"""Slopes and bends are differences over twice this."""
+_BEND_DEVIATION = 0.8
+"""Of bends in speech."""
 _LINEAR = 0.03
 """Weight of a linear kernel beside: far from all examples, louder still means wider."""
 
@@ -51,21 +55,25 @@ class View(NamedTuple):
     """Root mean square difference over the channels at which likeness is exp(-1/2)."""
 
 
-_LEVELS = View(slice(0, N_MEL), 0.40, 0.70)
-_SLOPES = View(slice(N_MEL, 2 * N_MEL), 0.25, 0.80)
-_RESONANCES = View(slice(2 * N_MEL, None), 0.35, 0.55)
+_VIEWS = (
+    View(slice(0, N_MEL), 0.26, 0.60),  # levels
+    View(slice(N_MEL, 2 * N_MEL), 0.19, 0.85),  # slopes
+    View(slice(2 * N_MEL, 3 * N_MEL), 0.11, 0.70),  # bends
+    View(slice(3 * N_MEL, 3 * N_MEL + N_RESONANCE), 0.18, 0.60),
+    View(slice(3 * N_MEL + N_RESONANCE, None), 0.26, 0.85),  # sections of the vocal tract
+)
 
 
 def describe_sound(audio: F32) -> F32:
-    """Mel levels, their slopes, and resonances, ten milliseconds a row. [samples] -> [rows, C]"""
-    levels, resonances = (_encoder(name).encode(audio) for name in AUDIO_ENCODERS)
-    span = _SLOPE_SPAN_ROWS
-    padded = np.pad(_blurred(levels, _SLOPE_BLUR_ROWS), ((span, span), (0, 0)), mode="edge")
-    slopes = padded[2 * span :] - padded[: -2 * span]
-    return np.concatenate(
-        [_blurred(levels, _LEVEL_BLUR_ROWS), slopes, _blurred(resonances, _LEVEL_BLUR_ROWS)],
-        axis=1,
-    )
+    """Mel levels, their slopes and bends, vocal tract: ten milliseconds a row. [rows, C]"""
+    levels, tract = (_encoder(name).encode(audio) for name in AUDIO_ENCODERS)
+    calm = _blurred(levels, _SLOPE_BLUR_ROWS)
+    before, _, after = _neighbours(calm, _SLOPE_SPAN_ROWS)
+    slopes = after - before
+    before, middle, after = _neighbours(calm, _BEND_SPAN_ROWS)
+    bends = (before - 2 * middle + after) / _BEND_DEVIATION
+    rows = [_blurred(levels, _LEVEL_BLUR_ROWS), slopes, bends, _blurred(tract, _LEVEL_BLUR_ROWS)]
+    return np.concatenate(rows, axis=1)
 
 
 def sound_windows(rows: F32, times_s: Floats) -> F32:
@@ -89,12 +97,12 @@ def sound_windows(rows: F32, times_s: Floats) -> F32:
 def likeness(a: F32, b: F32) -> Floats:
     """Kernel between windows, about one for equal ones. [M, L, C], [N, L, C] -> [M, N]"""
     total = np.zeros((len(a), len(b)))
-    for lag_s in LAGS_S:
+    for lag_s, weight in zip(LAGS_S, LAG_WEIGHTS, strict=True):
         first = round((lag_s - LAGS_S[0]) / _STEP_S)
         rows = slice(first, first + 2 * _REACH + 1)
-        for view in (_LEVELS, _SLOPES, _RESONANCES):
+        for view in _VIEWS:
             alike = _alike(a[:, rows, view.channels], b[:, rows, view.channels], view.scale)
-            total += view.share / len(LAGS_S) * alike
+            total += weight * view.share * alike
     return total
 
 
@@ -111,6 +119,12 @@ def _alike(a: F32, b: F32, scale: float) -> Floats:
 
 def _blurred(rows: F32, sigma_rows: float) -> F32:
     return np.asarray(gaussian_filter1d(rows, sigma_rows, axis=0, mode="nearest"), np.float32)
+
+
+def _neighbours(rows: F32, span: int) -> tuple[F32, F32, F32]:
+    """Rows ``span`` before, the rows themselves, and ``span`` after; ends repeat."""
+    padded = np.pad(rows, ((span, span), (0, 0)), mode="edge")
+    return padded[: -2 * span], rows, padded[2 * span :]
 
 
 def _encoder(name: str) -> AudioEncoder:

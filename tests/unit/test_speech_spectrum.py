@@ -8,11 +8,13 @@ from scipy.signal import lfilter
 from shared.speech_spectrum import (
     N_MEL,
     N_RESONANCE,
+    N_SECTIONS,
     SAMPLE_RATE,
+    _linear_prediction,
     is_speech,
     log_mel,
     normalised,
-    resonances,
+    vocal_tract,
 )
 
 F32 = NDArray[np.float32]
@@ -54,17 +56,32 @@ def test_envelope_peaks_at_the_resonance_whatever_the_pitch(
     resonance_hz: float, pitch_hz: float
 ) -> None:
     """Within one and a half steps of the envelope's 126 Hz."""
-    envelope = resonances(make_vowel(resonance_hz, pitch_hz))[20:80].mean(axis=0)
+    envelope = vocal_tract(make_vowel(resonance_hz, pitch_hz))[0][20:80].mean(axis=0)
 
     peak_hz = np.linspace(150, 3800, N_RESONANCE)[envelope.argmax()]
     assert resonance_hz == pytest.approx(peak_hz, abs=190)
+
+
+def test_reflections_are_those_of_the_filter_that_was_heard() -> None:
+    """The autocorrelation of a filter of two sections gives its coefficients and reflections."""
+    first, second = -0.6, 0.4
+    predictor = [first - second * first, second]
+    correlation = [1.0, predictor[0] / (1 - second)]
+    correlation += [predictor[0] * correlation[1] + second]
+    correlation += [predictor[0] * correlation[2] + second * correlation[1]]
+
+    found, reflections = _linear_prediction(np.array([correlation]))
+
+    assert np.allclose([*predictor, 0.0], found)
+    assert np.allclose([first, second, 0.0], reflections)
 
 
 def test_envelope_does_not_know_the_level() -> None:
     """Half as loud gives the same rows."""
     vowel = make_vowel(600.0, 120.0)
 
-    assert np.allclose(resonances(vowel)[10:90], resonances(0.5 * vowel)[10:90], atol=0.05)
+    for loud, soft in zip(vocal_tract(vowel), vocal_tract(0.5 * vowel), strict=True):
+        assert np.allclose(loud[10:90], soft[10:90], atol=0.05)
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 400, 16_001])
@@ -74,11 +91,11 @@ def test_any_length_gives_finite_rows(n_samples: int) -> None:
     n_rows = max(1, -(-n_samples // 160))
 
     bands, _ = log_mel(silence)
-    envelope = resonances(silence)
+    envelope, ratios = vocal_tract(silence)
 
     assert ((n_rows, N_MEL), (n_rows, N_RESONANCE)) == (bands.shape, envelope.shape)
-    assert np.isfinite(bands).all()
-    assert np.isfinite(envelope).all()
+    assert (n_rows, N_SECTIONS) == ratios.shape
+    assert all(np.isfinite(rows).all() for rows in (bands, envelope, ratios))
 
 
 def test_long_sound_is_described_in_blocks_without_seams() -> None:
@@ -87,7 +104,8 @@ def test_long_sound_is_described_in_blocks_without_seams() -> None:
     cut = sound[8000 * 160 : 8400 * 160]
 
     assert np.allclose(log_mel(sound)[0][8100:8300], log_mel(cut)[0][100:300])
-    assert np.allclose(resonances(sound)[8100:8300], resonances(cut)[100:300], atol=0.02)
+    for whole, part in zip(vocal_tract(sound), vocal_tract(cut), strict=True):
+        assert np.allclose(whole[8100:8300], part[100:300], atol=0.02)
 
 
 def test_normalising_looks_at_speech_alone() -> None:

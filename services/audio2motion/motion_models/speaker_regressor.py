@@ -34,7 +34,7 @@ __all__ = ["AUDIO_ENCODERS", "fit", "mouth_shapes", "predict"]
 
 _N_SHAPES = 8
 """They hold about 98 % of the lips' motion."""
-_NOISE = 0.2
+_NOISE = 0.17
 """Variance of the strongest shape that sound does not explain, to that it does; the k-th has k
 times as much. Chosen, as the kernel's scales were, by blocked cross-validation on the training
 frames of two captures."""
