@@ -20,7 +20,7 @@ from shared.contracts.artifact import (
     write_arrays,
     write_manifest,
 )
-from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
+from shared.contracts.avatar import HELDOUT_TABLE, TRAINING_TABLE, AvatarManifest
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
 from shared.contracts.motion_model import MotionModelManifest
 from shared.dataset_reader import TrackedDataset, open_dataset, read_dataset_audio
@@ -112,6 +112,8 @@ def animate_heldout(
     is_selfdriven: bool,  # noqa: FBT001 - named in every call
     out: Path,
     progress: Progress,
+    *,
+    is_refined: bool = True,
 ) -> MotionManifest:
     """Motion of the dataset's held-out frames, to be compared with the capture.
 
@@ -122,6 +124,7 @@ def animate_heldout(
             pose alone and predicts the rest from the sound.
         out: The motion artifact.
         progress: Reports the share done.
+        is_refined: Whether to take the trainer's photometrically refined head pose, if present.
 
     Raises:
         InvalidInput: ``no_heldout`` nothing was held out; when spoken, ``no_audio``,
@@ -137,7 +140,7 @@ def animate_heldout(
         )
     audio = read_dataset_audio(tracked)
     tracks = frames_of(motion_tracks(tracked.tracking), held)
-    pose = {name: tracks[name] for name in ("rotation", "translation")}
+    pose = _heldout_pose(avatar, tracks, is_refined=is_refined)
     model = None
     if not is_selfdriven:
         model = _read_model(avatar / "motion_model", about)
@@ -213,6 +216,22 @@ def _read_model(folder: Path, about: AvatarManifest) -> MotionModelManifest:
             f"{about.head_model}; fit a motion model for this head model",
         )
     return model
+
+
+def _heldout_pose(avatar: Path, tracks: Tracks, *, is_refined: bool) -> Tracks:
+    """Rotation and translation: six numbers per held-out frame, all that may be taken."""
+    path = avatar / "heldout_pose.npz"
+    if not is_refined or not path.is_file():
+        return {name: tracks[name] for name in HELDOUT_TABLE}
+    pose = read_arrays(path, HELDOUT_TABLE)
+    n_frames = len(tracks["rotation"])
+    if len(pose["rotation"]) != n_frames:
+        raise InvalidInput(
+            "motion_incompatible",
+            f"{path} has {len(pose['rotation'])} frames, the dataset holds out {n_frames}; "
+            "train the avatar on this dataset",
+        )
+    return {name: track.astype(np.float32) for name, track in pose.items()}
 
 
 def _shown_tracks(avatar: Path) -> Tracks:

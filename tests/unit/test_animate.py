@@ -267,3 +267,25 @@ def test_selfdriven_heldout_is_what_was_tracked(
     motion = read_arrays(tmp_path / "self" / "motion.npz", MOTION_TABLE)
     assert "tracked" == manifest.motion_model
     assert all(np.array_equal(expected[name][200:], motion[name]) for name in MOTION_TABLE)
+
+
+def test_refined_pose_is_used_unless_refused(dataset: Path, avatar: Path, tmp_path: Path) -> None:
+    """The trainer's held-out pose replaces the tracked one, which can still be asked for."""
+    pose = {name: np.full((50, 3), 0.25, np.float32) for name in ("rotation", "translation")}
+    np.savez(avatar / "heldout_pose.npz", **pose)
+
+    animate_heldout(avatar, dataset, False, tmp_path / "with", silent)  # noqa: FBT003
+    animate_heldout(
+        avatar,
+        dataset,
+        False,  # noqa: FBT003
+        tmp_path / "without",
+        silent,
+        is_refined=False,
+    )
+    (avatar / "heldout_pose.npz").unlink()
+
+    refined = read_arrays(tmp_path / "with" / "motion.npz", MOTION_TABLE)
+    tracked = read_arrays(tmp_path / "without" / "motion.npz", MOTION_TABLE)
+    assert 0.25 == refined["rotation"].min()
+    assert not np.array_equal(refined["rotation"], tracked["rotation"])
