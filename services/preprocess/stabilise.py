@@ -23,6 +23,7 @@ MAX_LATE_S = 0.1
 """A picture further from its time is a gap in the capture."""
 _SIDE_IN_FACES = 3.1  # 2.2 head heights; a head is 1.4 times chin to forehead
 _FACE_CENTRE_HEIGHT = 0.45  # of the crop, leaving room for the shoulders
+_MAX_ROOM = 0.4  # of the crop's side
 _WHOLE_FRAME_SHARE = 0.9  # a crop nearly as large as the frame becomes the frame
 _HEAD_BOX = (0.8, 1.0)  # half width and half height of the head, in face heights
 _MAX_JUMP = 0.35  # inter-ocular distances from the way between the neighbours
@@ -116,7 +117,8 @@ def choose_crops(
     training = centres[:n_train]
     middle = (training.min(axis=0) + training.max(axis=0)) / 2
     still = np.clip(np.rint(middle - offset), 0, last)
-    room = np.array(_HEAD_BOX) * height
+    # A head larger than the crop cannot be kept inside; its middle can.
+    room = np.minimum(np.array(_HEAD_BOX) * height, _MAX_ROOM * side)
     low, high = training - room, training + room
     # Past the frame's own edge no crop can help.
     is_inside = ((low >= still) | (still <= 0)) & ((high <= still + side) | (still >= last))

@@ -163,6 +163,17 @@ def test_a_nodding_head_keeps_the_crop_still() -> None:
     assert 1 == len(np.unique(crops.boxes, axis=0))
 
 
+def test_a_close_up_in_a_tall_frame_keeps_the_crop_still() -> None:
+    """A head too large for the frame's width does not make the crop move."""
+    centres = [(360 + 10 * np.sin(k / 5), 700 + 20 * np.cos(k / 4)) for k in range(100)]
+
+    crops = choose_crops(path(414, centres), 100, (720, 1280), 1.0)
+
+    assert not crops.is_moving
+    assert crops.boxes[0, 2] == 720
+    assert crops.boxes[0, 1] + 360 == pytest.approx(700, abs=25)
+
+
 def test_a_walking_head_is_followed_smoothly() -> None:
     """Across the frame the crop keeps the head inside, without jerks."""
     centres = [(250 + 5.0 * k, 300.0) for k in range(150)]
