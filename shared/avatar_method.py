@@ -33,6 +33,7 @@ class Seed(NamedTuple):
     frame: int
     pixels: Tensor  # [M, 2] x, y in crop pixels
     colors: Tensor  # [M, 3] in [0, 1]
+    labels: Tensor  # [M] region of each, see tracked_dataset.REGIONS; never background
     spacing: Tensor  # [M] distance to the neighbouring points, px
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from shared.avatar_method import Seed
 from shared.contracts.tracked_dataset import REGIONS
@@ -90,6 +91,13 @@ def point_density(dataset: TrackedDataset, frame: int) -> F32:
     return weighted
 
 
+def nearest_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Background takes the label next to it: a loose strand belongs to the hair. [S, S]"""
+    at = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    filled: NDArray[np.uint8] = labels[at[0], at[1]]
+    return filled
+
+
 def _draw(
     dataset: TrackedDataset, frame: int, density: F32, n: int, generator: np.random.Generator
 ) -> Seed:
@@ -102,9 +110,11 @@ def _draw(
     pixels = np.stack([columns, rows], 1) + generator.uniform(0, 1, (n, 2))
     spacing = 0.55 / np.sqrt(np.maximum(share[chosen] * n, 1e-6))
     colors = read_frame(dataset, frame)[rows, columns].astype(np.float32) / 255
+    labels = nearest_labels(read_regions(dataset, frame))[rows, columns]
     return Seed(
         frame=frame,
         pixels=torch.from_numpy(pixels.astype(np.float32)),
         colors=torch.from_numpy(colors),
+        labels=torch.from_numpy(labels),
         spacing=torch.from_numpy(spacing.astype(np.float32)).clamp(0.5, 6.0),
     )

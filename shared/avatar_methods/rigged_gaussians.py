@@ -50,6 +50,8 @@ CHILD_SHRINK = math.log(1.6)
 """Both of a split pair shrink by this factor (3D Gaussian Splatting)."""
 STILL_REGIONS = (1, 11)
 """Labels of hair and torso in ``tracked_dataset.REGIONS``."""
+APART_REGIONS = (10, 11)
+"""Neck and torso: what a picture shows of them rides on them alone, wherever the mesh is."""
 BODY_REGIONS = (11,)
 """Label of the torso in ``tracked_dataset.REGIONS``."""
 
@@ -286,22 +288,39 @@ def create(
     at = 0
     for points in seeds:
         to = at + len(points.pixels)
-        with torch.no_grad():
+        _place(model, points, slice(at, to))
+        at = to
+    return model
+
+
+def _place(model: RiggedGaussians, points: Seed, rows: slice) -> None:
+    """Put some Gaussians where a frame shows them, each on a part of the mesh of its own kind."""
+    subject = model.subject
+    vertices = _frame_vertices(model, points.frame)
+    labels = subject.head_model.face_regions
+    kinds = [torch.tensor([label], dtype=labels.dtype) for label in APART_REGIONS]
+    apart = torch.tensor(APART_REGIONS, dtype=labels.dtype)
+    with torch.no_grad():
+        for kind in (*kinds, None):
+            wanted = ~torch.isin(points.labels, apart) if kind is None else points.labels == kind
+            allowed = ~torch.isin(labels, apart) if kind is None else labels == kind
+            if not wanted.any():
+                continue
             bound = bind_pixels(
-                points.pixels,
-                _frame_vertices(model, points.frame),
+                points.pixels[wanted],
+                vertices,
                 subject.head_model.faces,
+                allowed,
                 viewmat=subject.viewmat,
                 K=subject.K,
                 crop_size=subject.crop_size,
             )
-            model.binding[at:to] = bound.binding
-            model.local[at:to] = bound.local
-            model.rest[at:to] = _rest_places(model, bound)
-            spread = (points.spacing * bound.pixel_sizes).clamp(1e-3, 1.0)
-            model.log_scales[at:to] = spread.log()[:, None]
-        at = to
-    return model
+            at = torch.arange(rows.start, rows.stop)[wanted]
+            model.binding[at] = bound.binding
+            model.local[at] = bound.local
+            model.rest[at] = _rest_places(model, bound)
+            spread = (points.spacing[wanted] * bound.pixel_sizes).clamp(1e-3, 1.0)
+            model.log_scales[at] = spread.log()[:, None].expand(-1, 3)
 
 
 def restore(

@@ -26,12 +26,15 @@ def bind_pixels(
     pixels: Tensor,  # [M, 2]
     vertices: Tensor,  # [V, 3] world
     faces: Tensor,  # [F, 3]
+    allowed: Tensor,  # [F] bool
     *,
     viewmat: Tensor,
     K: Tensor,
     crop_size: int,
 ) -> Bound:
-    """Cast each pixel onto the mesh; what misses it takes the nearest covered place's depth."""
+    """Cast each pixel onto the allowed faces; where it misses them, the nearest one serves."""
+    numbers = torch.nonzero(allowed)[:, 0]
+    faces = faces[numbers]
     seen = vertices @ viewmat[:3, :3].T + viewmat[:3, 3]  # [V, 3] camera space
     image = (seen[:, :2] / seen[:, 2:]) @ K[:2, :2].T + K[:2, 2]
     owner = paint_faces(image.numpy(), seen[:, 2].numpy(), faces.numpy(), crop_size)
@@ -48,7 +51,7 @@ def bind_pixels(
     size = frames.sizes[binding]
     turned = frames.rotations[binding].transpose(1, 2)
     local = (turned @ (points - frames.centres[binding])[..., None])[..., 0] / size[:, None]
-    return Bound(binding, local, depth / K[0, 0] / size)
+    return Bound(numbers[binding], local, depth / K[0, 0] / size)
 
 
 def paint_faces(image: F32, depth: F32, faces: NDArray[np.int64], size: int) -> F32:
