@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import InvalidInput
 
 
 class Settings(BaseModel):
@@ -14,15 +16,23 @@ class Settings(BaseModel):
     models_dir: Path = Path.home() / ".talksplat" / "models"
     """TALKSPLAT_MODELS_DIR: where optional model files lie."""
 
-    n_threads: int = 0
+    n_threads: int = Field(default=0, ge=0)
     """TALKSPLAT_THREADS: compute threads; 0 takes every core."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Parse the ``TALKSPLAT_*`` variables of ``environment``."""
-    values: dict[str, object] = {}
-    if models_dir := environment.get("TALKSPLAT_MODELS_DIR"):
-        values["models_dir"] = Path(models_dir)
-    if threads := environment.get("TALKSPLAT_THREADS"):
-        values["n_threads"] = int(threads)
-    return Settings.model_validate(values)
+    """Parse the ``TALKSPLAT_*`` variables of ``environment``; an empty one counts as not set.
+
+    Raises:
+        InvalidInput: ``bad_setting`` names the variable and what it may be.
+    """
+    variables = {"models_dir": "TALKSPLAT_MODELS_DIR", "n_threads": "TALKSPLAT_THREADS"}
+    given = {field: environment.get(name) for field, name in variables.items()}
+    try:
+        return Settings.model_validate({field: text for field, text in given.items() if text})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = variables[str(problem["loc"][0])]
+        raise InvalidInput(
+            "bad_setting", f"{name} is {problem['input']!r}: {problem['msg']}"
+        ) from error
