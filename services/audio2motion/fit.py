@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from services.audio2motion.motion_model import MotionModel, SpokenCapture
 from services.audio2motion.mouth import measure_lips, measure_mouth, write_mouth
-from services.audio2motion.tracks import coefficients_of
+from services.audio2motion.tracks import (
+    coefficients_of,
+    frames_of,
+    motion_tracks,
+    pose_deviations,
+)
 from services.audio2motion.voice_activity import voice_activity
 from shared.contracts.artifact import write_manifest
 from shared.contracts.motion_model import MotionModelManifest
@@ -102,9 +107,16 @@ def _training_frames(tracked: TrackedDataset) -> tuple[SpokenCapture, F32]:
     audio = fit_length(audio, round(manifest.n_train / manifest.fps * SAMPLE_RATE))
     is_valid = tracked.tracking["is_valid"][frames].astype(np.bool_)
     _check_enough(is_valid, audio, manifest.fps)
-    coefficients = coefficients_of(tracked.tracking)[frames]
-    no_effect = np.zeros((coefficients.shape[1], 0, 3), np.float32)
-    shown = SpokenCapture(audio, coefficients, is_valid, no_effect, manifest.fps)
+    tracks = frames_of(motion_tracks(tracked.tracking), frames)
+    coefficients = coefficients_of(tracks)
+    shown = SpokenCapture(
+        audio=audio,
+        coefficients=coefficients,
+        pose=pose_deviations(tracks, tracks),
+        is_valid=is_valid,
+        lip_effect=np.zeros((coefficients.shape[1], 0, 3), np.float32),
+        fps=manifest.fps,
+    )
     return shown, tracked.tracking["shape"].astype(np.float32)
 
 

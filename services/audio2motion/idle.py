@@ -14,8 +14,6 @@ F32 = NDArray[np.float32]
 
 _POSE_BLUR_S = 0.06
 """Tracked pose trembles; a head does not turn round within a tenth of a second."""
-_UPPER_FACE_SHARE = 0.7
-"""Of the capture's brow motion, which belonged to other words."""
 
 
 class Clock(NamedTuple):
@@ -34,7 +32,7 @@ def idle_tracks(
     pose_source: Literal["capture", "fixed"],
     generator: np.random.Generator,
 ) -> Tracks:
-    """All tracks of a silent head; the mouth's are to be replaced.
+    """All tracks of a head that says nothing.
 
     Args:
         shown: The capture's training frames.
@@ -61,8 +59,7 @@ def idle_tracks(
     )
     for name in names:
         calm = smooth(shown[name], clock.source_fps, _POSE_BLUR_S)
-        share = _UPPER_FACE_SHARE if name == "expr" else 1.0
-        tracks[name] = tracks[name] * (1 - share) + share * loop_track(calm, places)
+        tracks[name] = loop_track(calm, places)
     _blink(tracks["expr"], shown["expr"], blink_channels(expression_names), clock, generator)
     return {name: track.astype(np.float32) for name, track in tracks.items()}
 

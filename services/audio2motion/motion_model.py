@@ -1,4 +1,4 @@
-"""The motion model contract: speech in, expression and jaw out.
+"""The motion model contract: speech and head pose in, everything else a face does out.
 
 One module per model in ``motion_models/``; the file name is the registry name.
 """
@@ -20,11 +20,13 @@ class SpokenCapture(NamedTuple):
     audio: F32
     """16 kHz mono, -1 to 1, of these frames alone. [samples]"""
     coefficients: F32
-    """Tracked expression, then jaw pose. [T, E + 3]"""
+    """Tracked expression, then jaw pose, then eyes pose. [T, P = E + 3 + 6]"""
+    pose: F32
+    """Head pose as deviations from the capture's mean, see ``tracks.pose_deviations``. [T, 6]"""
     is_valid: NDArray[np.bool_]
     """False: the tracker rejected this frame. [T]"""
     lip_effect: F32
-    """Metres that each of the 40 lip landmarks moves per unit of a coefficient. [E + 3, 40, 3]"""
+    """Metres that each of the 40 lip landmarks moves per unit of a coefficient. [P, 40, 3]"""
     fps: int
 
 
@@ -38,9 +40,16 @@ class MotionModel(Protocol):
         """Fit to one capture and write the model's files into ``out``."""
         ...
 
-    def predict(self, model: Path, audio: F32, *, fps: int, n_frames: int) -> F32:
-        """Expression, then jaw pose, for ``n_frames`` frames of a speech.
+    def predict(self, model: Path, audio: F32, pose: F32, *, fps: int) -> F32:
+        """Expression, jaw pose and eyes pose of a head that moves so and says that.
 
-        Coefficients that speech does not move are the capture's mean. [n_frames, E + 3]
+        Args:
+            model: What ``fit`` wrote.
+            audio: The speech, shorter or longer than the pose. [samples]
+            pose: Head pose of each frame, as deviations. [T, 6]
+            fps: Frames per second.
+
+        Returns:
+            One row per frame, blinks and limits not considered. [T, P]
         """
         ...

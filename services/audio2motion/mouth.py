@@ -29,7 +29,7 @@ _UNCROSSING_ROUNDS = 200
 
 
 class Lips(NamedTuple):
-    """Lip landmarks as a linear function of the coefficients (expression, then jaw pose)."""
+    """Lip landmarks as a linear function of the coefficients (expression, jaw pose, eyes pose)."""
 
     rest: F32  # [40, 3] m, in the order of shared.landmarks.LIPS
     effect: F32  # [P, 40, 3] m per unit
@@ -53,18 +53,18 @@ def measure_lips(model: HeadModel, shape: F32, at: F32) -> Lips:
     Args:
         model: The head model fitted to the subject.
         shape: The subject's neutral. [K]
-        at: Mean coefficients: expression, then jaw pose. [P]
+        at: Mean coefficients. [P]
     """
     steps = np.concatenate([np.zeros((1, len(at))), np.eye(len(at)) * _STEP]) + at
     coefficients = torch.from_numpy(steps.astype(np.float32))  # [P + 1, P]
-    still = torch.zeros(len(coefficients), 6)
+    still = torch.zeros(len(coefficients), 3)
     pose = HeadPose(
-        expr=coefficients[:, :-3],
-        rotation=still[:, :3],
-        neck_pose=still[:, :3],
-        jaw_pose=coefficients[:, -3:],
-        eyes_pose=still,
-        translation=still[:, :3],
+        expr=coefficients[:, :-9],
+        rotation=still,
+        neck_pose=still,
+        jaw_pose=coefficients[:, -9:-6],
+        eyes_pose=coefficients[:, -6:],
+        translation=still,
     )
     vertices = pose_vertices(model, neutral_vertices(model, torch.from_numpy(shape)), pose)
     lips = vertices[:, model.landmark_vertices[list(LIPS)]].numpy()  # [P + 1, 40, 3]
@@ -78,12 +78,13 @@ def measure_mouth(lips: Lips, coefficients: F32) -> Mouth:
     upper = [LIPS.index(pair[0]) for pair in INNER_LIP_PAIRS]
     lower = [LIPS.index(pair[1]) for pair in INNER_LIP_PAIRS]
     gaps = lips.rest[upper, 1] - lips.rest[lower, 1]  # y is up
-    gap_effect = lips.effect[:, upper, 1] - lips.effect[:, lower, 1]
+    is_mouth = moves_lips(lips.effect)
+    gap_effect = (lips.effect[:, upper, 1] - lips.effect[:, lower, 1]) * is_mouth[:, None]
     low, high = np.percentile(coefficients, _RANGE_PERCENT, axis=0).astype(np.float32)
     opening = (gaps + coefficients @ gap_effect).mean(axis=1)
     is_closed = opening <= np.percentile(opening, _CLOSED_PERCENT)
     mouth = Mouth(
-        is_mouth=moves_lips(lips.effect),
+        is_mouth=is_mouth,
         mean=coefficients.mean(axis=0),
         low=low,
         high=high,
@@ -112,9 +113,8 @@ def limit_mouth(mouth: Mouth, coefficients: F32) -> F32:
     room = lip_gaps(mouth, mouth.closed) - lowest  # [Q] not negative
     needed = lip_gaps(mouth, mouth.closed) - lip_gaps(mouth, kept)  # [T, Q]
     share = np.where(needed > room, room / np.where(needed > room, needed, 1.0), 1.0)
-    return np.asarray(
-        mouth.closed + share.min(axis=1, keepdims=True) * (kept - mouth.closed), np.float32
-    )
+    drawn = mouth.closed + share.min(axis=1, keepdims=True) * (kept - mouth.closed)
+    return np.where(mouth.is_mouth, drawn, kept).astype(np.float32)
 
 
 def lip_gaps(mouth: Mouth, coefficients: F32) -> F32:

@@ -2,18 +2,15 @@
 
 import zlib
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.audio2motion.fit import load_motion_model
 from services.audio2motion.idle import Clock, idle_tracks
-from services.audio2motion.mouth import limit_mouth, read_mouth
-from services.audio2motion.smoothing import smooth
+from services.audio2motion.speaking import speak
 from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
-from services.audio2motion.voice_activity import voice_activity
 from shared.contracts.artifact import (
     read_arrays,
     read_manifest,
@@ -30,8 +27,8 @@ from shared.progress import Progress
 
 F32 = NDArray[np.float32]
 
-_MOUTH_BLUR_S = 0.024
-"""A lip closure lasts about a tenth of a second."""
+_IDLE_SHARE = 0.5
+"""Of the capture's own brows and gaze: a regression alone would make a face too calm."""
 _MIN_SPEECH_S = 0.1
 
 
@@ -50,13 +47,6 @@ class AnimateOptions(BaseModel):
     """Gain on the mouth's motion around its mean; the subject's limits still hold."""
     seed: int = 0
     """Decides when the eyes blink and where the loop of the head pose begins."""
-
-
-class SpokenMouth(NamedTuple):
-    """Predicted coefficients, and which of them are the mouth's."""
-
-    coefficients: F32  # [T, E + 3]
-    is_mouth: NDArray[np.bool_]  # [E + 3]
 
 
 def animate_avatar(
@@ -82,15 +72,23 @@ def animate_avatar(
         )
     fps = options.fps or about.fps
     clock = Clock(about.fps, fps, max(1, round(audio.size / SAMPLE_RATE * fps)))
-    progress(0.1, "predicting the mouth")
-    mouth = predict_mouth(folder, audio, clock, articulation=options.articulation)
-    progress(0.8, "adding head pose, brows and blinks")
-    tracks = idle_tracks(
-        _shown_tracks(avatar),
+    shown = _shown_tracks(avatar)
+    idle = idle_tracks(
+        shown,
         about.expression_names,
         clock,
         pose_source=options.pose_source,
         generator=_generator("animate", options.seed),
+    )
+    progress(0.2, "predicting the face")
+    tracks = speak(
+        folder,
+        audio,
+        idle,
+        shown,
+        fps=fps,
+        articulation=options.articulation,
+        idle_share=_IDLE_SHARE if options.pose_source == "capture" else 0.0,
     )
     manifest = MotionManifest(
         fps=fps,
@@ -101,7 +99,7 @@ def animate_avatar(
         audio_encoder=model.audio_encoder,
         pose_source=options.pose_source,
     )
-    _write_motion(out, _with_mouth(tracks, mouth), audio, manifest)
+    _write_motion(out, tracks, audio, manifest)
     progress(1.0, "motion predicted")
     return manifest
 
@@ -144,8 +142,8 @@ def animate_heldout(
     model = None
     if not is_selfdriven:
         model = _read_model(avatar / "motion_model", about)
-        progress(0.1, "predicting the mouth")
-        tracks = _predict_heldout(avatar, tracked, audio, about)
+        progress(0.1, "predicting the face")
+        tracks = _predict_heldout(avatar, tracked, audio, pose)
     motion = MotionManifest(
         fps=manifest.fps,
         n_frames=manifest.n_frames - manifest.n_train,
@@ -161,42 +159,29 @@ def animate_heldout(
     return motion
 
 
-def predict_mouth(
-    folder: Path, audio: F32, clock: Clock, *, articulation: float = 1.0
-) -> SpokenMouth:
-    """What the motion model hears, closed in silence and kept within the subject's limits."""
-    model = read_manifest(folder, MotionModelManifest)
-    mouth = read_mouth(folder)
-    module = load_motion_model(model.motion_model)
-    predicted = module.predict(folder, audio, fps=clock.fps, n_frames=clock.n_frames)
-    predicted = smooth(predicted, clock.fps, _MOUTH_BLUR_S)
-    moving = mouth.mean + articulation * (predicted - mouth.mean)
-    speaking = voice_activity(audio, clock.fps, clock.n_frames)[:, None]
-    closing = mouth.closed + speaking * (moving - mouth.closed)
-    return SpokenMouth(limit_mouth(mouth, closing), mouth.is_mouth)
-
-
 def _predict_heldout(
-    avatar: Path, tracked: TrackedDataset, audio: F32 | None, about: AvatarManifest
+    avatar: Path, tracked: TrackedDataset, audio: F32 | None, pose: Tracks
 ) -> Tracks:
-    """Tracks of the held-out frames from sound and training frames alone."""
+    """Tracks of the held-out frames from sound, head pose and training frames alone."""
     if audio is None:
         raise InvalidInput(
             "no_audio", f"{tracked.folder} has no sound to speak its held-out frames from"
         )
     manifest = tracked.manifest
-    clock = Clock(about.fps, manifest.fps, manifest.n_frames)
-    spoken = predict_mouth(avatar / "motion_model", audio, clock)
-    held = slice(manifest.n_train, manifest.n_frames)
-    mouth = spoken._replace(coefficients=spoken.coefficients[held])
-    tracks = idle_tracks(
-        _shown_tracks(avatar),
-        about.expression_names,
-        clock._replace(n_frames=manifest.n_frames - manifest.n_train),
+    clock = Clock(manifest.fps, manifest.fps, manifest.n_frames)
+    shown = _shown_tracks(avatar)
+    idle = idle_tracks(
+        shown,
+        manifest.expression_names,
+        clock,
         pose_source="fixed",
         generator=_generator("heldout", 0),
     )
-    return _with_mouth(tracks, mouth)
+    # Windows of sound reach back over the split, so the whole capture is spoken and then cut.
+    for name, track in pose.items():
+        idle[name][manifest.n_train :] = track
+    tracks = speak(avatar / "motion_model", audio, idle, shown, fps=manifest.fps)
+    return frames_of(tracks, slice(manifest.n_train, manifest.n_frames))
 
 
 def _read_model(folder: Path, about: AvatarManifest) -> MotionModelManifest:
@@ -236,12 +221,6 @@ def _heldout_pose(avatar: Path, tracks: Tracks, *, is_refined: bool) -> Tracks:
 
 def _shown_tracks(avatar: Path) -> Tracks:
     return motion_tracks(read_arrays(avatar / "tracking.npz", TRAINING_TABLE))
-
-
-def _with_mouth(tracks: Tracks, mouth: SpokenMouth) -> Tracks:
-    """Let the mouth's coefficients replace the idle ones."""
-    expr = np.where(mouth.is_mouth[:-3], mouth.coefficients[:, :-3], tracks["expr"])
-    return tracks | {"expr": expr, "jaw_pose": mouth.coefficients[:, -3:]}
 
 
 def _write_motion(out: Path, tracks: Tracks, audio: F32 | None, manifest: MotionManifest) -> None:

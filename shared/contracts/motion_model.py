@@ -5,7 +5,7 @@ from typing import Literal
 from shared.contracts.artifact import Column, Manifest
 
 MOUTH_TABLE = {
-    "is_mouth": Column("bool", ("P",), "1", "whether speech moves it: expressions, then jaw"),
+    "is_mouth": Column("bool", ("P",), "1", "True: the mouth's; expressions, jaw pose, eyes pose"),
     "mean": Column("float32", ("P",), "1", "mean of the training frames"),
     "low": Column("float32", ("P",), "1", "smallest value shown"),
     "high": Column("float32", ("P",), "1", "largest value shown"),
@@ -13,7 +13,7 @@ MOUTH_TABLE = {
     "gaps": Column("float32", ("Q",), "m", "inner lip gaps at zero coefficients"),
     "gap_effect": Column("float32", ("P", "Q"), "m", "change of the gaps per unit"),
 }
-"""Arrays of ``mouth.npz``: P = E + 3 coefficients, Q pairs of inner lip landmarks."""
+"""Arrays of ``mouth.npz``: P = E + 3 + 6 coefficients, Q pairs of inner lip landmarks."""
 
 
 class MotionModelManifest(Manifest):

@@ -1,11 +1,12 @@
-"""Speaker regressor: what this mouth did when it sounded like that.
+"""Speaker regressor: what this face did when it sounded and moved like that.
 
-Kernel ridge regression (a Gaussian process' mean) from a fifth of a second of sound to the
-mouth shapes of one subject. It is fitted to ten seconds and more of the capture itself, without
-downloaded weights. Tracked expression and jaw are reduced to a few shapes, ordered by how far
-they move the lips; lesser shapes are noisier and held closer to their mean. How much sound and
-lips are apart in this capture is found by leaving out two seconds at a time. Like every
-regression it moves less than the subject does, the less the sound tells.
+Kernel ridge regression (a Gaussian process' mean) from a fifth of a second of sound, and from
+head pose, to the face of one subject. It is fitted to ten seconds and more of the capture
+itself, without downloaded weights. The mouth's coefficients are reduced to a few shapes,
+ordered by how far they move the lips; lesser shapes are noisier and held closer to their mean.
+The mouth follows the sound and hardly the pose; brows, lids and gaze follow both. How much
+sound and lips are apart in this capture is found by leaving out two seconds at a time. Like
+every regression it moves less than the subject does, the less sound and pose tell.
 """
 
 from itertools import pairwise
@@ -35,9 +36,15 @@ __all__ = ["AUDIO_ENCODERS", "fit", "mouth_shapes", "predict"]
 _N_SHAPES = 8
 """They hold about 98 % of the lips' motion."""
 _NOISE = 0.17
-"""Variance of the strongest shape that sound does not explain, to that it does; the k-th has k
-times as much. Chosen, as the kernel's scales were, by blocked cross-validation on the training
+"""Variance of the strongest mouth shape that sound does not explain, to that it does; the k-th
+has k times as much. Chosen, as all scales here, by blocked cross-validation on the training
 frames of two captures."""
+_POSE_TO_MOUTH = 0.015
+"""Variance of the mouth that head pose explains, to that sound does."""
+_UPPER_NOISE = 5.0
+"""The same of brows, lids and gaze, which sound and pose share alike."""
+_POSE_LINEAR = 0.3
+"""Weight of a linear kernel beside the squared exponential one."""
 _FLAT = 1e-3
 """Coefficients count this much of the lips' mean motion beside their effect on the lips."""
 _SHIFTS_S = (-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12)
@@ -55,17 +62,17 @@ _FILE = "speaker_regressor.npz"
 
 _TABLE = {
     "windows": Column("float32", ("N", "L", "C"), "1", "sound of the remembered frames"),
-    "weights": Column("float64", ("N", "K"), "1", "each frame's part in a prediction"),
+    "poses": Column("float32", ("N", 6), "1", "their head pose, as deviations"),
+    "by_sound": Column("float64", ("N", "P"), "1", "what likeness to their sound adds"),
+    "by_pose": Column("float64", ("N", "P"), "1", "what likeness to their pose adds"),
     "shift": Column("float64", (), "s", "added to a frame's time to find its sound"),
     "mean": Column("float64", ("P",), "1", "mean coefficients of the capture"),
-    "shapes": Column("float64", ("K", "P"), "1", "coefficients of each mouth shape"),
 }
 
 
 class MouthShapes(NamedTuple):
     """A few directions in which this mouth moves most."""
 
-    mean: Floats  # [P]
     shapes: Floats  # [K, P]
     activations: Floats  # [N, K] mean zero, lips' motion in metres
 
@@ -74,46 +81,74 @@ def fit(shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> No
     """Fit to one capture; see the contract. Nothing here is random."""
     del seed
     frames = _remembered_frames(shown.is_valid, shown.fps)
-    mouth = mouth_shapes(shown.coefficients[frames], shown.lip_effect)
+    coefficients, poses = shown.coefficients[frames], shown.pose[frames]
+    mouth = mouth_shapes(coefficients, shown.lip_effect)
     rows = describe_sound(shown.audio)
     times = _sound_times(frames, shown.fps)
     shift = _find_shift(rows, times, mouth.activations, progress)
     windows = sound_windows(rows, times + shift)
-    alike = likeness(windows, windows)
-    weights = np.empty_like(mouth.activations)
-    for k in range(weights.shape[1]):
-        weights[:, k] = solve(_noisy(alike, k), mouth.activations[:, k], assume_a="pos")
+    by_sound, by_pose = _face_weights(
+        coefficients, mouth, likeness(windows, windows), _pose_likeness(poses, poses)
+    )
     arrays: Arrays = {
         "windows": windows,
-        "weights": weights,
+        "poses": poses,
+        "by_sound": by_sound,
+        "by_pose": by_pose,
         "shift": np.asarray(shift),
-        "mean": mouth.mean,
-        "shapes": mouth.shapes,
+        "mean": coefficients.mean(axis=0, dtype=np.float64),
     }
     write_arrays(out / _FILE, arrays, _TABLE)
     progress(1.0, "motion model fitted")
 
 
-def predict(model: Path, audio: F32, *, fps: int, n_frames: int) -> F32:
-    """Expression and jaw of a speech; see the contract. [n_frames, P]"""
+def predict(model: Path, audio: F32, pose: F32, *, fps: int) -> F32:
+    """Expression, jaw and eyes of a speech; see the contract. [T, P]"""
     stored = read_arrays(model / _FILE, _TABLE)
-    examples = stored["windows"].astype(np.float32)
-    times = _sound_times(np.arange(n_frames), fps) + stored["shift"].astype(np.float64)
+    examples, poses = stored["windows"].astype(np.float32), stored["poses"].astype(np.float32)
+    by_sound, by_pose, mean, shift = (
+        stored[name].astype(np.float64) for name in ("by_sound", "by_pose", "mean", "shift")
+    )
+    times = _sound_times(np.arange(len(pose)), fps) + shift
     rows = describe_sound(audio)
-    starts = [*range(0, n_frames, _PART), n_frames]
-    activations = [
-        likeness(sound_windows(rows, times[a:b]), examples) @ stored["weights"].astype(np.float64)
-        for a, b in pairwise(starts)
+    predicted = [
+        likeness(sound_windows(rows, times[a:b]), examples) @ by_sound
+        + _pose_likeness(pose[a:b], poses) @ by_pose
+        for a, b in pairwise([*range(0, len(pose), _PART), len(pose)])
     ]
-    predicted = np.concatenate(activations) @ stored["shapes"].astype(np.float64)
-    return np.asarray(predicted + stored["mean"].astype(np.float64), dtype=np.float32)
+    return np.asarray(np.concatenate(predicted) + mean, dtype=np.float32)
+
+
+def _face_weights(
+    coefficients: F32, mouth: MouthShapes, by_sound: Floats, by_pose: Floats
+) -> tuple[Floats, Floats]:
+    """What each example adds to each coefficient, by its sound and by its pose. [N, P] twice"""
+    of_mouth = by_sound + _POSE_TO_MOUTH * by_pose
+    activations = np.empty_like(mouth.activations)
+    for k in range(activations.shape[1]):
+        activations[:, k] = solve(_noisy(of_mouth, k), mouth.activations[:, k], assume_a="pos")
+    shaped = activations @ mouth.shapes
+    rest = np.flatnonzero(~mouth.shapes.any(axis=0))
+    deviations = coefficients[:, rest] - coefficients[:, rest].mean(axis=0, dtype=np.float64)
+    noise = _UPPER_NOISE * np.eye(len(coefficients))
+    upper = np.zeros_like(shaped)
+    upper[:, rest] = solve(by_sound + by_pose + noise, deviations, assume_a="pos")
+    return shaped + upper, _POSE_TO_MOUTH * shaped + upper
+
+
+def _pose_likeness(a: F32, b: F32) -> Floats:
+    """Kernel between head poses; it saturates far from all that was seen. [M, 6], [N, 6]"""
+    left, right = a.astype(np.float64), b.astype(np.float64)
+    linear = left @ right.T / left.shape[1]
+    norms = (np.square(left).mean(axis=1)[:, None] + np.square(right).mean(axis=1)) / 2
+    return np.asarray(np.exp(np.minimum(linear - norms, 0.0)) + _POSE_LINEAR * linear)
 
 
 def mouth_shapes(coefficients: F32, lip_effect: F32) -> MouthShapes:
     """Principal components of the coefficients, measured by how far they move the lips.
 
     Args:
-        coefficients: Expression, then jaw pose. [N, P]
+        coefficients: Expression, jaw pose, eyes pose. [N, P]
         lip_effect: Metres per unit and lip landmark. [P, L, 3]
     """
     of_mouth = np.flatnonzero(moves_lips(lip_effect))
@@ -127,11 +162,7 @@ def mouth_shapes(coefficients: F32, lip_effect: F32) -> MouthShapes:
     n_shapes = min(_N_SHAPES, len(scales))
     shapes = np.zeros((n_shapes, coefficients.shape[1]))
     shapes[:, of_mouth] = np.linalg.solve(root.T, directions[:n_shapes].T).T
-    return MouthShapes(
-        mean=coefficients.mean(axis=0, dtype=np.float64),
-        shapes=shapes,
-        activations=(left * scales)[:, :n_shapes],
-    )
+    return MouthShapes(shapes=shapes, activations=(left * scales)[:, :n_shapes])
 
 
 def _sound_times(frames: NDArray[np.int64], fps: int) -> Floats:
