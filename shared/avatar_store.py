@@ -40,18 +40,36 @@ def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
 
 
 def load_subject(folder: Path, manifest: AvatarManifest) -> Subject:
-    """The person and the camera of a stored avatar."""
+    """The person and the camera of a stored avatar.
+
+    Raises:
+        InvalidInput: ``bad_arrays`` or ``bad_avatar``.
+    """
     arrays = read_arrays(folder / TRAINING, TRAINING_TABLE)
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    head_model = load_head_model(folder / HEAD_MODEL)
+    names = list(head_model.expression_names)
+    if manifest.expression_names != names or tensors["expr"].shape[1] != len(names):
+        raise InvalidInput(
+            "bad_avatar",
+            f"{folder}: manifest, {TRAINING} and {HEAD_MODEL} disagree about the expressions",
+        )
     return Subject(
-        head_model=load_head_model(folder / HEAD_MODEL),
+        head_model=head_model,
         shape=tensors["shape"],
-        viewmat=torch.tensor(manifest.viewmat),
-        K=torch.tensor(manifest.K),
+        viewmat=_square(manifest.viewmat, 4, "viewmat"),
+        K=_square(manifest.K, 3, "K"),
         crop_size=manifest.crop_size,
         training_pose=HeadPose(*(tensors[name] for name in HeadPose._fields)),
         training_body=tensors["body"],
     )
+
+
+def _square(rows: list[list[float]], side: int, name: str) -> Tensor:
+    """A camera matrix of the manifest. [side, side]"""
+    if [len(row) for row in rows] != [side] * side:
+        raise InvalidInput("bad_avatar", f"{name} of the avatar is not {side} x {side} numbers")
+    return torch.tensor(rows, dtype=torch.float32)
 
 
 def save_subject(folder: Path, subject: Subject) -> None:

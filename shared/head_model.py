@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from shared.contracts.artifact import Column, read_arrays, write_arrays
+from shared.errors import InvalidInput
 from shared.geometry.rotations import axis_angle_to_matrix
 
 N_JOINTS = 5
@@ -122,8 +123,19 @@ def save_head_model(path: Path, model: HeadModel) -> None:
 
 
 def load_head_model(path: Path) -> HeadModel:
-    """Read what ``save_head_model`` wrote."""
+    """Read what ``save_head_model`` wrote.
+
+    Raises:
+        InvalidInput: ``bad_arrays``.
+    """
     arrays = read_arrays(path, HEAD_MODEL_TABLE)
+    n_vertices = len(arrays["template"])
+    for name in ("faces", "landmark_vertices"):
+        numbers = arrays[name].astype(np.int64)
+        if ((numbers < 0) | (numbers >= n_vertices)).any():
+            raise InvalidInput(
+                "bad_arrays", f"{path}: {name} names vertices beyond the {n_vertices} there are"
+            )
     names = tuple(str(name) for name in arrays.pop("expression_names"))
     tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     for name in ("faces", "landmark_vertices"):

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 import torch
@@ -16,23 +17,29 @@ LOOK_AHEAD = 4
 
 
 class FrameCache:
-    """The most recently used frames as uint8, up to ``CACHE_BYTES``."""
+    """The most recently used frames as uint8, up to ``CACHE_BYTES``.
+
+    The training loop reads validation frames while the thread that decodes ahead reads others.
+    """
 
     def __init__(self, dataset: TrackedDataset) -> None:
         self._dataset = dataset
         self._frames: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()
         size = dataset.manifest.crop_size
         self._capacity = max(LOOK_AHEAD + 1, CACHE_BYTES // (3 * size * size))
 
     def read(self, frame: int) -> NDArray[np.uint8]:
         """One frame. [S, S, 3]"""
-        if frame in self._frames:
-            self._frames.move_to_end(frame)
-            return self._frames[frame]
+        with self._lock:
+            if frame in self._frames:
+                self._frames.move_to_end(frame)
+                return self._frames[frame]
         image = read_frame(self._dataset, frame)
-        self._frames[frame] = image
-        if len(self._frames) > self._capacity:
-            self._frames.popitem(last=False)
+        with self._lock:
+            self._frames[frame] = image
+            if len(self._frames) > self._capacity:
+                self._frames.popitem(last=False)
         return image
 
 
@@ -47,7 +54,7 @@ def frame_order(frames: list[int], seed: int, first_step: int) -> Iterator[int]:
 
 def read_ahead(cache: FrameCache, order: Iterator[int]) -> Iterator[tuple[int, Tensor]]:
     """Frames in ``order`` with their pictures in [0, 1], decoded while the last one is used."""
-    # One thread: the cache is used by nobody else meanwhile, and decoding is in order.
+    # One thread, so that decoding is in order.
     with ThreadPoolExecutor(max_workers=1) as decoder:
         waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
         while True:

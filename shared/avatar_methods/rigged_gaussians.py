@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.avatar_method import MethodOptions, Seed, Subject
+from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
 from shared.geometry.rotations import (
     axis_angle_to_matrix,
@@ -30,6 +31,7 @@ from shared.rigging.expression_code import (
 )
 from shared.rigging.posing_kernel import Riders, ride_triangles
 from shared.rigging.seeding import Bound, bind_pixels
+from shared.rigging.stored_tensors import Shapes, check_tensors
 from shared.rigging.triangle_frames import triangle_frames
 
 DEFAULT_OPTIONS: MethodOptions = {"n_expression_codes": 12}
@@ -68,18 +70,25 @@ LEARNED = (
     "body",
 )
 FIXED = ("binding", "rest", "code_weights", "code_offset", "body_rule", "body_timing")
-GAUSSIAN_DIMENSION = {
-    "local": 0,
-    "log_scales": 0,
-    "quats": 0,
-    "opacity_logits": 0,
-    "colors": 0,
-    "moves": 1,
-    "tints": 1,
-    "head_shares": 0,
-    "binding": 0,
-    "rest": 0,
+SHAPES: Shapes = {
+    "local": ("N", 3),
+    "log_scales": ("N", 3),
+    "quats": ("N", 4),
+    "opacity_logits": ("N",),
+    "colors": ("N", 3),
+    "moves": ("C", "N", 3),
+    "tints": ("C", "N", 3),
+    "head_shares": ("N",),
+    "pose_deltas": ("T", 6),
+    "body": ("T", 6),
+    "binding": ("N",),
+    "rest": ("N", 3),
+    "code_weights": ("E+6", "C"),
+    "code_offset": ("C",),
+    "body_rule": (7, 6),
+    "body_timing": (2,),
 }
+GAUSSIAN_DIMENSION = {name: shape.index("N") for name, shape in SHAPES.items() if "N" in shape}
 
 
 class RiggedGaussians(nn.Module):
@@ -239,6 +248,10 @@ class RiggedGaussians(nn.Module):
             penalty = penalty + WEIGHTS["body"] * bend.square().sum() / 1e-4
         return penalty
 
+    def placements(self) -> list[Tensor]:
+        """Head pose corrections and torso motion."""
+        return [self.pose_deltas, self.body]
+
     def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
         """Split pairs share their parent's place and size; offsets are in triangle sizes."""
         with torch.no_grad():
@@ -257,11 +270,14 @@ class RiggedGaussians(nn.Module):
 def create(
     subject: Subject, seeds: list[Seed], options: MethodOptions, seed: int
 ) -> RiggedGaussians:
-    """Gaussians at the seeds' pixels, on the mesh as it stood in their frames."""
+    """Gaussians at the seeds' pixels, on the mesh as it stood in their frames.
+
+    Raises:
+        InvalidInput: ``bad_method_options``.
+    """
     neutral = neutral_vertices(subject.head_model, subject.shape)
     pose = subject.training_pose
-    n_codes = int(options.get("n_expression_codes", DEFAULT_OPTIONS["n_expression_codes"]))
-    basis = fit_code_basis(subject.head_model, neutral, pose, n_codes)
+    basis = fit_code_basis(subject.head_model, neutral, pose, _n_expression_codes(options))
     head = torch.cat([pose.rotation, pose.translation], 1)
     rule = fit_body_rule(head, subject.training_body)
     n = sum(len(points.pixels) for points in seeds)
@@ -326,9 +342,25 @@ def _place(model: RiggedGaussians, points: Seed, rows: slice) -> None:
 def restore(
     subject: Subject, tensors: dict[str, Tensor], options: MethodOptions
 ) -> RiggedGaussians:
-    """The stored model; ``options`` are in the shapes already."""
+    """The stored model; ``options`` are in the shapes already.
+
+    Raises:
+        InvalidInput: ``bad_avatar``.
+    """
     del options
+    check_tensors(subject, tensors, SHAPES)
     return RiggedGaussians(subject, tensors)
+
+
+def _n_expression_codes(options: MethodOptions) -> int:
+    chosen = {**DEFAULT_OPTIONS, **options}
+    n_codes = chosen["n_expression_codes"]
+    if set(chosen) != set(DEFAULT_OPTIONS) or type(n_codes) is not int or n_codes < 0:
+        raise InvalidInput(
+            "bad_method_options",
+            f"rigged_gaussians has the options {DEFAULT_OPTIONS}, not {options}",
+        )
+    return n_codes
 
 
 def _rest_places(model: RiggedGaussians, bound: Bound) -> Tensor:

@@ -80,7 +80,7 @@ def read_manifest(folder: Path, model: type[M]) -> M:
         )
     try:
         return model.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, json.JSONDecodeError) as error:
+    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(
             "not_an_artifact", f"{path} is not a {model.__name__}: {error}"
         ) from error
