@@ -21,7 +21,7 @@ from services.renderer.artefacts import canonical_lengths, count_artefacts, face
 from services.renderer.camera_path import usual_pose
 from services.renderer.compositing import border_weights, paint
 from services.renderer.encode import Encoding, VideoWriter
-from services.renderer.film import film
+from services.renderer.film import film, one_torch_thread
 from services.renderer.shot import Actor, RenderOptions, Shot, plan_shot, read_motion
 from shared.avatar_store import load_avatar
 from shared.head_model import HeadPose
@@ -121,7 +121,11 @@ def time_parts(shot: Shot, rasterizer: Rasterizer, file: Path) -> dict[str, floa
     weights = border_weights(window, shot.width, shot.height)
     frame = np.zeros((shot.height, shot.width, 3), np.uint8)
     spent = dict.fromkeys(PARTS, 0.0)
-    with torch.inference_mode(), VideoWriter(file, encoding_of(shot), None) as writer:
+    with (
+        one_torch_thread(),
+        torch.inference_mode(),
+        VideoWriter(file, encoding_of(shot), None) as writer,
+    ):
         condition = shot.model.condition(shot.motion)
         canonical = canonical_lengths(shot.model, usual_pose(shot.subject.training_pose))
         outlines = face_outlines(shot.subject, shot.motion)

@@ -106,7 +106,14 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
     chosen = flow.options
     prepare = PrepareOptions(holdout_seconds=chosen.holdout_seconds, seed=chosen.seed)
     run_prepare = partial(prepare_dataset, flow.capture, prepare, flow.dataset)
-    yield Step("preprocess", flow.dataset, (flow.capture,), prepare, run_prepare)
+    yield Step(
+        "preprocess",
+        ("services/preprocess", "shared"),
+        flow.dataset,
+        (flow.capture,),
+        prepare,
+        run_prepare,
+    )
     train = TrainOptions(
         method=chosen.method,
         preset=chosen.preset,
@@ -114,7 +121,9 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
         seed=chosen.seed,
     )
     run_train = partial(train_avatar, flow.dataset, train, flow.avatar)
-    yield Step("train", flow.avatar, (flow.dataset,), train, run_train)
+    yield Step(
+        "train", ("services/trainer", "shared"), flow.avatar, (flow.dataset,), train, run_train
+    )
 
 
 def _video_steps(flow: Flow, *, has_audio: bool, runner: StepRunner) -> Iterator[Step]:
@@ -127,7 +136,14 @@ def _video_steps(flow: Flow, *, has_audio: bool, runner: StepRunner) -> Iterator
     if has_audio:
         fit = FitMotionOptions(seed=chosen.seed)
         run_fit = partial(fit_motion_model, flow.dataset, fit, own_model)
-        yield Step("fit-motion", own_model, (flow.dataset,), fit, run_fit)
+        yield Step(
+            "fit-motion",
+            ("services/audio2motion", "shared"),
+            own_model,
+            (flow.dataset,),
+            fit,
+            run_fit,
+        )
     if chosen.holdout_seconds:
         for kind in ("selfdriven", "spoken") if has_audio else ("selfdriven",):
             yield from _heldout_steps(flow, kind, runner)
@@ -136,7 +152,7 @@ def _video_steps(flow: Flow, *, has_audio: bool, runner: StepRunner) -> Iterator
     animate = AnimateOptions(motion_model=chosen.motion_model, seed=chosen.seed)
     inputs = (flow.avatar, chosen.motion_model or own_model, speech)
     run_animate = partial(animate_avatar, flow.avatar, speech, animate, motion)
-    yield Step("animate", motion, inputs, animate, run_animate)
+    yield Step("animate", ("services/audio2motion", "shared"), motion, inputs, animate, run_animate)
     yield _render_step(flow, "render", motion, flow.out / "video")
     yield _evaluate_step(flow, "video", flow.out / "video", runner)
 
@@ -150,7 +166,9 @@ def _heldout_steps(flow: Flow, kind: str, runner: StepRunner) -> Iterator[Step]:
     model = () if is_selfdriven else (flow.avatar / "motion_model",)
     inputs = (flow.avatar, flow.dataset, *model)
     run = partial(animate_heldout, flow.avatar, flow.dataset, is_selfdriven, motion)
-    yield Step(f"animate {kind}", motion, inputs, flow.options, run)
+    yield Step(
+        f"animate {kind}", ("services/audio2motion", "shared"), motion, inputs, flow.options, run
+    )
     yield _render_step(flow, f"render {kind}", motion, video, dataset=flow.dataset)
     yield _evaluate_step(flow, kind, video, runner)
 
@@ -164,7 +182,7 @@ def _render_step(
     options = RenderOptions(rasterizer=flow.options.rasterizer)
     run = partial(render_video, flow.avatar, motion, options, video, dataset=dataset)
     inputs = (flow.avatar, motion) if dataset is None else (flow.avatar, motion, dataset)
-    return Step(name, video, inputs, options, run)
+    return Step(name, ("services/renderer", "shared"), video, inputs, options, run)
 
 
 def _evaluate_step(flow: Flow, kind: str, video: Path, runner: StepRunner) -> Step:
@@ -183,4 +201,4 @@ def _evaluate_step(flow: Flow, kind: str, video: Path, runner: StepRunner) -> St
     told = options.model_copy(update={"stage_seconds": dict(runner.seconds), "notes": notes})
     run = partial(evaluate_video, judged, told, scores)
     inputs = (video, flow.dataset, *((flow.capture,) if is_heldout else ()))
-    return Step(f"evaluate {kind}", scores, inputs, options, run)
+    return Step(f"evaluate {kind}", ("services/evaluator", "shared"), scores, inputs, options, run)

@@ -1,7 +1,7 @@
 """Does one step of a flow once: a record beside the results tells what each was made from."""
 
+import functools
 import hashlib
-import importlib.metadata
 import json
 import shutil
 import time
@@ -17,12 +17,15 @@ from shared.errors import InvalidInput
 from shared.progress import Progress
 
 _RECORDS = ".talksplat"
+_PRODUCT = Path(__file__).parent.parent.parent
 
 
 class Step(NamedTuple):
     """One stage with its inputs, ready to be run."""
 
     name: str
+    code: tuple[str, ...]
+    """Folders of the product whose code makes the result; it is made again after a change."""
     out: Path
     """Folder of the artifact that it writes."""
     inputs: tuple[Path, ...]
@@ -37,7 +40,7 @@ class StepRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     key: str
-    """Digest of inputs, options and version."""
+    """Digest of inputs, options and code."""
     seconds: float | None = None
     """How long it took; None while it has not finished."""
 
@@ -96,11 +99,21 @@ def step_key(step: Step) -> str:
     """Digest of everything that decides what a step makes."""
     told = {
         "step": step.name,
-        "version": importlib.metadata.version("talksplat"),
+        "code": [code_digest(folder) for folder in step.code],
         "options": step.options.model_dump(mode="json"),
         "inputs": [digest(path) for path in step.inputs],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def code_digest(folder: str) -> str:
+    """SHA-256 of a folder's Python files, such as ``services/trainer``."""
+    code = hashlib.sha256()
+    for path in sorted((_PRODUCT / folder).rglob("*.py")):
+        code.update(path.relative_to(_PRODUCT).as_posix().encode())
+        code.update(path.read_bytes())
+    return code.hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -61,7 +61,7 @@ def print_table(console: Console, title: str, header: list[str], rows: list[list
 @contextmanager
 def _rich_bar(console: Console, title: str) -> Iterator[ReportProgress]:
     columns = (
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<20}"),
         BarColumn(bar_width=32),
         TaskProgressColumn(),
         TimeElapsedColumn(),

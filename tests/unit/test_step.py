@@ -56,7 +56,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def _step(maker: _Maker, source: Path, effort: int = 1) -> Step:
-    return Step("train", maker.out, (source,), _Options(effort=effort), maker.run)
+    return Step(
+        "train", ("services/trainer",), maker.out, (source,), _Options(effort=effort), maker.run
+    )
 
 
 def test_a_finished_step_is_not_done_again(tmp_path: Path, source: Path) -> None:
