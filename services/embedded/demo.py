@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from services.embedded.puppet.capture import HELDOUT_SECONDS, demo_files, film_demo
 from services.embedded.run_flow import Flow, RunOptions, run_flow
 from services.embedded.run_result import RunResult
-from services.embedded.step import StepRunner
+from services.embedded.step import StepRunner, code_digest
 from shared.contracts.artifact import read_arrays
 from shared.contracts.motion import MOTION_TABLE
 
@@ -33,10 +33,12 @@ class DemoOutcome(BaseModel):
 def run_demo(out: Path, runner: StepRunner, seed: int) -> DemoOutcome:
     """Film the puppet, run the flow on it, and compare the jaw with the puppet's own."""
     files = demo_files(out / "capture")
-    # The truth is written last, so that what was stopped half-way is filmed again.
-    if runner.is_forced or not files.truth.is_file():
+    # Written last, so that what was stopped half-way, or made by other code, is filmed again.
+    made_by, code = out / "capture" / "made_by.txt", code_digest("services/embedded/puppet")
+    if runner.is_forced or not made_by.is_file() or made_by.read_text("ascii") != code:
         with runner.timed("film") as progress:
             film_demo(files, progress)
+        made_by.write_text(code, "ascii")
     options = RunOptions(preset=PRESET, holdout_seconds=HELDOUT_SECONDS, seed=seed)
     result = run_flow(Flow(files.capture, files.speech, options, out), runner)
     return DemoOutcome(run=result, truth=compare_with_truth(out, files.truth))
