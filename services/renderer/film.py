@@ -1,7 +1,7 @@
 """The frame loop: pose, rasterize, composite and encode, each a few frames ahead of the next."""
 
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -40,35 +40,38 @@ class Drawn(NamedTuple):
 def film(
     shot: Shot, rasterizer: Rasterizer, writer: VideoWriter, progress: Progress
 ) -> list[Artefacts]:
-    """Draw every frame and hand it to ``writer``; memory does not grow with the length.
-
-    Torch gets one thread meanwhile: its idle threads spin, on the cores that the rasterizer and
-    the encoder need.
-    """
+    """Draw every frame and hand it to ``writer``; memory does not grow with the length."""
     n_frames = len(shot.motion.expr)
     frame = np.zeros((shot.height, shot.width, 4 if shot.plate is None else 3), np.uint8)
     found: list[Artefacts] = []
     weights: dict[tuple[int, int, int], F32] = {}
+    with ExitStack() as stack:
+        stack.enter_context(one_torch_thread())
+        posed = stack.enter_context(run_ahead(pose_frames(shot), N_AHEAD))
+        drawn = stack.enter_context(run_ahead(draw_frames(shot, rasterizer, posed), N_AHEAD))
+        for each in drawn:
+            place = (each.window.left, each.window.top, each.window.side)
+            if place not in weights:
+                # The window has moved: what it leaves is background again.
+                weights = {place: border_weights(each.window, shot.width, shot.height)}
+                frame[:] = 0 if shot.plate is None else shot.plate
+            picture = (each.picture.colors, each.picture.alpha)
+            paint(frame, shot.plate, each.window, weights[place], picture)
+            writer.write(frame)
+            found.append(each.artefacts)
+            progress(len(found) / n_frames, "rendering")
+    return found
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread: its idle ones spin, on cores that rasterizer and encoder need."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ExitStack() as stack:
-            posed = stack.enter_context(run_ahead(pose_frames(shot), N_AHEAD))
-            drawn = stack.enter_context(run_ahead(draw_frames(shot, rasterizer, posed), N_AHEAD))
-            for each in drawn:
-                place = (each.window.left, each.window.top, each.window.side)
-                if place not in weights:
-                    # The window has moved: what it leaves is background again.
-                    weights = {place: border_weights(each.window, shot.width, shot.height)}
-                    frame[:] = 0 if shot.plate is None else shot.plate
-                picture = (each.picture.colors, each.picture.alpha)
-                paint(frame, shot.plate, each.window, weights[place], picture)
-                writer.write(frame)
-                found.append(each.artefacts)
-                progress(len(found) / n_frames, "rendering")
+        yield
     finally:
         torch.set_num_threads(n_threads)
-    return found
 
 
 def pose_frames(shot: Shot) -> Generator[Gaussians, None, None]:
