@@ -26,7 +26,7 @@ _FACE_CENTRE_HEIGHT = 0.45  # of the crop, leaving room for the shoulders
 _MAX_ROOM = 0.4  # of the crop's side
 _WHOLE_FRAME_SHARE = 0.9  # a crop nearly as large as the frame becomes the frame
 _HEAD_BOX = (0.8, 1.0)  # half width and half height of the head, in face heights
-_MAX_JUMP = 0.35  # inter-ocular distances from the way between the neighbours
+_MAX_JUMP = 0.15  # inter-ocular distances off the way; people stay below 0.06
 _MAX_OUTSIDE = 0.2  # share of the face's outline beyond the picture
 _FOLLOW_S = 0.5
 

@@ -70,6 +70,14 @@ def test_each_rejection_names_its_reason() -> None:
     assert set(found) <= {3, 8, 12, 13, 14, 18}
 
 
+def test_a_face_of_the_wrong_size_is_a_jump() -> None:
+    """A tracker that starts on a face may first find it a third too large."""
+    landmarks = path(200, [(600, 300)] * 10)
+    landmarks[4] = make_face(270, (600, 300))
+
+    assert {4: "face_jump"} == reasons(landmarks)
+
+
 def test_repeated_pictures_are_rejected_but_for_their_own_frame() -> None:
     """Of three frames that show the picture of 0.20 s, the one at 0.20 s is kept."""
     late_s = np.zeros(10, np.float32)
