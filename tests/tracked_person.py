@@ -102,8 +102,9 @@ def take_picture(fit: HeadFit, frame: int) -> Picture:
     model = fit.head_model
     pose = HeadPose(*(values[[frame]] for values in pose_of(fit)))
     vertices = pose_vertices(model, neutral_vertices(model, fit.shape), pose)[0]
-    pixels = project(vertices, fit.viewmat, fit.Ks[frame]).numpy() * SHRINK
-    owner = paint_faces(pixels, -vertices[:, 2].numpy(), model.faces.numpy(), SIZE).astype(int)
+    pixels = (project(vertices, fit.viewmat, fit.Ks[frame]) * SHRINK).numpy()
+    depth = -vertices[:, 2].numpy()
+    owner = paint_faces(pixels, depth, model.faces.numpy(), SIZE).astype(np.int64)
     is_person = owner >= 0
     large = np.repeat(np.repeat(wall(), SHRINK, axis=0), SHRINK, axis=1)
     large[is_person] = _face_colors(model.face_regions.numpy())[owner[is_person]]
@@ -132,7 +133,8 @@ def write_tracked_dataset(
     fit = make_fit(n_frames)
     for frame in range(n_frames):
         picture = take_picture(fit, frame)
-        image = 0 * picture.image if is_heldout_black and frame >= n_train else picture.image
+        is_black = is_heldout_black and frame >= n_train
+        image = np.zeros_like(picture.image) if is_black else picture.image
         write_jpeg(folder / "frames" / f"{frame:06d}.jpg", image)
         write_png(folder / "mattes" / f"{frame:06d}.png", picture.matte)
         write_png(folder / "regions" / f"{frame:06d}.png", picture.regions)

@@ -62,6 +62,10 @@ class TinyMethod(nn.Module):
         """Not posed here."""
         raise NotImplementedError
 
+    def placements(self) -> list[Tensor]:
+        """Nothing is placed."""
+        return []
+
     def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
         """Not posed here."""
 

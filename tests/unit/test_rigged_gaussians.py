@@ -121,7 +121,7 @@ def test_a_head_share_of_one_goes_with_the_head(model: RiggedGaussians) -> None:
 def test_expression_leaves_hair_and_torso_alone(model: RiggedGaussians) -> None:
     """No gradient of their expression corrections; the face has one."""
     gaussians = model.pose(model.training_condition(7))
-    (gaussians.means.square().sum() + gaussians.colors.square().sum()).backward()  # type: ignore[no-untyped-call]  # torch's own
+    (gaussians.means.square().sum() + gaussians.colors.square().sum()).backward()
 
     still, face = is_in(model, "hair", "torso"), is_in(model, "face", "lips")
     for parameter in (model.moves, model.tints):
