@@ -11,7 +11,7 @@ from services.preprocess.photometric_kernels import CAUCHY_SCALE, brightness
 Floats = NDArray[np.float64]
 
 MAX_DEPTH_FRAMES = 120
-DEPTH_STRENGTH = 1000.0
+DEPTH_STRENGTH = 300.0
 """Weight of the unit-sigma prior on depth: neighbouring points and frames share their errors."""
 MAX_SIGMA = 5.0
 

@@ -19,12 +19,16 @@ Ints = NDArray[np.int64]
 REGIONS_USED = ("face", "lips", "nose", "brows", "hair")
 MIN_FACING = 0.25
 """Cosine between a triangle's normal and the front below which it gets no points."""
-N_DEPTH_MODES = 60
+N_DEPTH_MODES = 100
 FACE_DEPTH_M = 0.005
 HAIR_DEPTH_M = 0.025
 HAIR_DEPTH_RISE = 0.35
 """Spread of the true depth about the model's: of the face; of hair at most, and how fast it
 grows with the distance from the face's outline."""
+
+
+BACK_FADE = 0.6
+"""Depth is free where normals point forward and fixed where they point back by this much."""
 
 
 class SurfacePoints(NamedTuple):
@@ -88,13 +92,30 @@ def depth_modes(model: HeadModel, rest: Floats) -> Floats:
     modes *= np.sign(modes[peak, np.arange(modes.shape[1])])  # an eigenvector's sign is arbitrary
     away, _ = cKDTree(rest[list(FACE_OUTLINE)]).query(rest[members])
     away[members < N_FACE_VERTICES] = 0
-    modes *= np.minimum(FACE_DEPTH_M + HAIR_DEPTH_RISE * away, HAIR_DEPTH_M)[:, None]
-    _, nearest = cKDTree(rest[members]).query(rest)
-    spread = modes[nearest]  # [V, M]
+    spread_m = np.minimum(FACE_DEPTH_M + HAIR_DEPTH_RISE * away, HAIR_DEPTH_M)
+    # No camera sees the back; it stays as built.
+    spread_m *= np.clip(1 + _forwardness(rest, faces)[members] / BACK_FADE, 0, 1)
+    modes *= spread_m[:, None]
+    # What is neither face nor hair goes with the face vertex next to it.
+    is_face = members < N_FACE_VERTICES
+    _, nearest = cKDTree(rest[members[is_face]]).query(rest)
+    spread = modes[is_face][nearest]  # [V, M]
+    spread[members] = modes
     for vertices in _rigid_parts(model):
         spread[vertices] = spread[vertices].mean(0)
     result: Floats = spread.T.copy()
     return result
+
+
+def _forwardness(rest: Floats, faces: Ints) -> Floats:
+    """How far each vertex's normal points to the front, -1 to 1. [V]"""
+    corners = rest[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sums = np.zeros_like(rest)
+    for corner in range(3):
+        np.add.at(sums, faces[:, corner], normals)
+    forward: Floats = sums[:, 2] / np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
+    return forward
 
 
 def _used_faces(model: HeadModel) -> Ints:

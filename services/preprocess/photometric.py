@@ -38,7 +38,7 @@ ReadFrame = Callable[[int], NDArray[np.uint8]]
 
 SCALES = (4, 2, 1)
 """Coarse to fine: shrinkage of the working picture."""
-N_DEPTH_ROUNDS = 2
+N_DEPTH_ROUNDS = 3
 MAX_TEXTURE_FRAMES = 400
 """Training frames that the texture is made of, evenly chosen: 26 MB of pictures."""
 N_ALIKE = 10.0

@@ -252,15 +252,19 @@ def teeth(face: CanonicalFace, *, is_upper: bool) -> Part:
     )
     index = np.arange(len(rows) * TOOTH_COLUMNS).reshape(len(rows), -1).T
     faces = grid_faces(index)
-    follow = np.zeros((len(vertices), N_FACE_VERTICES))
-    follow[:, list(inner)] = 1 / len(inner)
+    # Each tooth stays behind the lip in front of it, however wide the subject's mouth.
+    column = 0.5 * (across + 1) * (len(inner) - 1)
+    left = np.minimum(column.astype(np.int64), len(inner) - 2)
+    beside = (column - left)[:, None]
+    lips = _rows(inner)
+    follow = np.tile((1 - beside) * lips[left] + beside * lips[left + 1], (len(rows), 1))
     n = len(vertices)
     return Part(
         "teeth",
         vertices,
         faces[:, ::-1] if is_upper else faces,
         follow,
-        0 * follow,
+        np.zeros_like(follow),
         np.zeros(n) if is_upper else np.ones(n),
         np.zeros(n),
     )
