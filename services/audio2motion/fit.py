@@ -16,7 +16,7 @@ from services.audio2motion.tracks import (
     motion_tracks,
     pose_deviations,
 )
-from services.audio2motion.voice_activity import voice_activity
+from services.audio2motion.voice_activity import PAUSE_S, voice_activity
 from shared.contracts.artifact import write_manifest
 from shared.contracts.motion_model import MotionModelManifest
 from shared.dataset_reader import TrackedDataset, open_dataset, read_dataset_audio
@@ -66,7 +66,8 @@ def fit_motion_model(
     lips = measure_lips(head_model, shape, valid.mean(axis=0))
     _check_mouth_moves(valid, lips.effect)
     out.mkdir(parents=True, exist_ok=True)
-    write_mouth(out, measure_mouth(lips, valid))
+    activity = voice_activity(shown.audio, shown.fps, len(shown.coefficients), shortest_s=PAUSE_S)
+    write_mouth(out, measure_mouth(lips, valid, activity[shown.is_valid] == 0))
     model.fit(
         shown._replace(lip_effect=lips.effect),
         seed=options.seed,

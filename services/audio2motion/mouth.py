@@ -19,8 +19,9 @@ MOUTH_FILE = "mouth.npz"
 _RANGE_PERCENT = (1.0, 99.0)
 _CLOSED_PERCENT = 5.0
 """The closed mouth is the mean of the frames that are closed most."""
-_MOVES_LIPS = 0.02
+_MOVES_LIPS = 0.006
 """Share of the strongest coefficient's effect on the lips that makes one the mouth's."""
+_MIN_PAUSE_FRAMES = 6
 _STEP = 0.05
 """Of each coefficient, to measure its effect; 3 degrees of the jaw."""
 _LOWEST_GAP = 0.0
@@ -43,6 +44,7 @@ class Mouth(NamedTuple):
     low: F32  # [P]
     high: F32  # [P]
     closed: F32  # [P]
+    pause: F32  # [P]
     gaps: F32  # [Q] m
     gap_effect: F32  # [P, Q] m
 
@@ -73,15 +75,21 @@ def measure_lips(model: HeadModel, shape: F32, at: F32) -> Lips:
     return Lips(rest.astype(np.float32), effect.astype(np.float32))
 
 
-def measure_mouth(lips: Lips, coefficients: F32) -> Mouth:
-    """Range, closed shape and lip gaps of the frames shown. [T, P]"""
+def measure_mouth(lips: Lips, coefficients: F32, is_pause: NDArray[np.bool_]) -> Mouth:
+    """Range, closed shape, shape in pauses and lip gaps of the frames shown.
+
+    Args:
+        lips: The subject's lips.
+        coefficients: Of the frames shown. [T, P]
+        is_pause: Frames in which nothing is said. [T]
+    """
     upper = [LIPS.index(pair[0]) for pair in INNER_LIP_PAIRS]
     lower = [LIPS.index(pair[1]) for pair in INNER_LIP_PAIRS]
     gaps = lips.rest[upper, 1] - lips.rest[lower, 1]  # y is up
     is_mouth = moves_lips(lips.effect)
     gap_effect = (lips.effect[:, upper, 1] - lips.effect[:, lower, 1]) * is_mouth[:, None]
     low, high = np.percentile(coefficients, _RANGE_PERCENT, axis=0).astype(np.float32)
-    opening = (gaps + coefficients @ gap_effect).mean(axis=1)
+    opening = np.asarray(gaps + coefficients @ gap_effect).mean(axis=1)
     is_closed = opening <= np.percentile(opening, _CLOSED_PERCENT)
     mouth = Mouth(
         is_mouth=is_mouth,
@@ -89,11 +97,18 @@ def measure_mouth(lips: Lips, coefficients: F32) -> Mouth:
         low=low,
         high=high,
         closed=coefficients[is_closed].mean(axis=0),
+        pause=coefficients.mean(axis=0),
         gaps=gaps,
         gap_effect=gap_effect,
     )
     closed = _uncrossed(mouth, coefficients.std(axis=0))
-    return mouth._replace(low=np.minimum(low, closed), high=np.maximum(high, closed), closed=closed)
+    # Someone who never pauses is taken to rest half-way to the closed mouth.
+    pause = (mouth.mean + closed) / 2
+    if is_pause.sum() >= _MIN_PAUSE_FRAMES:
+        pause = coefficients[is_pause].mean(axis=0)
+    return mouth._replace(
+        low=np.minimum(low, closed), high=np.maximum(high, closed), closed=closed, pause=pause
+    )
 
 
 def moves_lips(lip_effect: F32) -> NDArray[np.bool_]:
@@ -120,6 +135,11 @@ def limit_mouth(mouth: Mouth, coefficients: F32) -> F32:
 def lip_gaps(mouth: Mouth, coefficients: F32) -> F32:
     """Height between partners of the inner lips, negative when crossed. [..., P] -> [..., Q] m"""
     return np.asarray(mouth.gaps + coefficients @ mouth.gap_effect)
+
+
+def mouth_openings(mouth: Mouth, coefficients: F32) -> F32:
+    """Mean height between the inner lips. [T, P] -> [T] m"""
+    return np.asarray(lip_gaps(mouth, coefficients).mean(axis=-1))
 
 
 def write_mouth(folder: Path, mouth: Mouth) -> None:

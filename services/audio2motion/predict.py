@@ -44,7 +44,7 @@ class AnimateOptions(BaseModel):
     fps: int | None = Field(default=None, ge=1, le=120)
     """Frames per second; the capture's by default."""
     articulation: float = Field(default=1.0, ge=0.0, le=3.0)
-    """Gain on the mouth's motion around its mean; the subject's limits still hold."""
+    """0 moves the mouth as far as the model is sure of, 1 as lively as the subject did."""
     seed: int = 0
     """Decides when the eyes blink and where the loop of the head pose begins."""
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.audio2motion.blinks import blink_channels
 from services.audio2motion.fit import load_motion_model
-from services.audio2motion.mouth import Mouth, limit_mouth, read_mouth
+from services.audio2motion.mouth import Mouth, limit_mouth, mouth_openings, read_mouth
 from services.audio2motion.smoothing import smooth
 from services.audio2motion.tracks import (
     Tracks,
@@ -15,12 +15,14 @@ from services.audio2motion.tracks import (
     pose_deviations,
     split_coefficients,
 )
-from services.audio2motion.voice_activity import voice_activity
+from services.audio2motion.voice_activity import PAUSE_S, voice_activity
 from shared.contracts.artifact import read_manifest
 from shared.contracts.motion_model import MotionModelManifest
 
 F32 = NDArray[np.float32]
 
+_MAX_GAIN = 1.8
+"""A model that hears little is not made to shout."""
 _MOUTH_BLUR_S = 0.024
 """A lip closure lasts about a tenth of a second."""
 
@@ -32,7 +34,7 @@ def speak(
     shown: Tracks,
     *,
     fps: int,
-    articulation: float = 1.0,
+    articulation: float = 0.0,
     idle_share: float = 0.0,
 ) -> Tracks:
     """Let a head that says nothing say ``audio``.
@@ -43,7 +45,8 @@ def speak(
         idle: What the head does anyway; its pose and its blinks stay. [T, ...]
         shown: The avatar's training frames.
         fps: Frames per second of ``idle``.
-        articulation: Gain on the mouth's motion around its mean.
+        articulation: 0 moves the mouth as far as the model is sure of, which is least wrong
+            frame by frame; 1 as lively as the subject was.
         idle_share: How much of the idle brows and gaze stays, 0 to 1; the rest follows sound
             and pose.
 
@@ -54,7 +57,10 @@ def speak(
     mouth = read_mouth(folder)
     module = load_motion_model(model.motion_model)
     predicted = module.predict(folder, audio, pose_deviations(idle, shown), fps=fps)
-    face = _limited(mouth, predicted, audio, fps=fps, articulation=articulation)
+    calm = smooth(predicted, fps, _MOUTH_BLUR_S)
+    lively = _articulated(mouth, calm, shown, articulation)
+    resting = _at_rest(mouth, lively, audio, fps)
+    face = limit_mouth(mouth, np.where(mouth.is_mouth, resting, calm).astype(np.float32))
     # The upper face is around this subject's own mean, should the model be another's.
     upper = face - mouth.mean + coefficients_of(shown).mean(axis=0)
     upper += idle_share * (coefficients_of(idle) - upper)
@@ -64,10 +70,18 @@ def speak(
     return idle | split_coefficients(coefficients)
 
 
-def _limited(mouth: Mouth, predicted: F32, audio: F32, *, fps: int, articulation: float) -> F32:
-    """Smoothed, closed in silence, within the range shown and with lips uncrossed. [T, P]"""
-    calm = smooth(predicted, fps, _MOUTH_BLUR_S)
-    moving = mouth.mean + articulation * (calm - mouth.mean)
-    speaking = voice_activity(audio, fps, len(predicted))[:, None]
-    closing = mouth.closed + speaking * (moving - mouth.closed)
-    return limit_mouth(mouth, np.where(mouth.is_mouth, closing, calm).astype(np.float32))
+def _articulated(mouth: Mouth, predicted: F32, shown: Tracks, articulation: float) -> F32:
+    """Give back the liveliness that a regression takes away. [T, P]"""
+    shown_range = float(mouth_openings(mouth, coefficients_of(shown)).std())
+    predicted_range = float(mouth_openings(mouth, predicted).std())
+    restored = float(np.clip(shown_range / max(predicted_range, 1e-6), 1.0, _MAX_GAIN))
+    gain = 1 + articulation * (restored - 1)
+    return np.asarray(mouth.mean + gain * (predicted - mouth.mean), np.float32)
+
+
+def _at_rest(mouth: Mouth, moving: F32, audio: F32, fps: int) -> F32:
+    """Rest the mouth between phrases and close it in silence. [T, P]"""
+    phrase = voice_activity(audio, fps, len(moving), shortest_s=PAUSE_S)[:, None]
+    sound = voice_activity(audio, fps, len(moving))[:, None]
+    resting = mouth.pause + phrase * (moving - mouth.pause)
+    return np.asarray(mouth.closed + sound * (resting - mouth.closed), np.float32)

@@ -16,8 +16,10 @@ _QUIETEST_SPEECH_DB = -55.0
 _SPEECH_RANGE_DB = 35.0
 """Speech lies within this much of the recording's loud parts."""
 _LOUD_PERCENT = 95
-_SHORTEST_SILENCE_S = 1.2
-"""Between phrases people breathe with lips apart, as the regressor learns; only then they close."""
+PAUSE_S = 0.4
+"""Between phrases people breathe, lips at rest; stop consonants and commas are shorter."""
+SILENCE_S = 1.2
+"""Only then they close their mouth."""
 _LEAD_S = 0.16
 """The mouth opens before the sound is heard."""
 _TAIL_S = 0.12
@@ -25,13 +27,14 @@ _EASE_S = 0.12
 """Time in which the mouth closes or opens."""
 
 
-def voice_activity(audio: F32, fps: int, n_frames: int) -> F32:
+def voice_activity(audio: F32, fps: int, n_frames: int, *, shortest_s: float = SILENCE_S) -> F32:
     """How far each frame belongs to speech, 0 in pauses to 1.
 
     Args:
         audio: 16 kHz mono, -1 to 1. [samples]
         fps: Frames per second.
         n_frames: Number of frames.
+        shortest_s: Pauses shorter than this are speech.
 
     Returns:
         0 to 1, easing in and out. [n_frames]
@@ -40,7 +43,7 @@ def voice_activity(audio: F32, fps: int, n_frames: int) -> F32:
     threshold = max(
         _QUIETEST_SPEECH_DB, float(np.percentile(level, _LOUD_PERCENT)) - _SPEECH_RANGE_DB
     )
-    is_speech = _without_short_pauses(level > threshold)
+    is_speech = _without_short_pauses(level > threshold, shortest_s)
     rate = _SAMPLE_RATE / _HOP
     is_near = _widened(is_speech, round(_LEAD_S * rate), round(_TAIL_S * rate))
     n_ease = 2 * round(_EASE_S * rate / 2) + 1
@@ -59,13 +62,13 @@ def sound_level(audio: F32) -> NDArray[np.float64]:
     return np.asarray(10 * np.log10(squares.mean(axis=1) + 1e-12))
 
 
-def _without_short_pauses(is_speech: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill pauses shorter than ``_SHORTEST_SILENCE_S`` where there is speech at all."""
+def _without_short_pauses(is_speech: NDArray[np.bool_], shortest_s: float) -> NDArray[np.bool_]:
+    """Fill pauses shorter than ``shortest_s`` where there is speech at all."""
     filled = is_speech.copy()
     spoken = np.flatnonzero(is_speech)
     if not len(spoken):
         return filled
-    longest = round(_SHORTEST_SILENCE_S * _SAMPLE_RATE / _HOP)
+    longest = round(shortest_s * _SAMPLE_RATE / _HOP)
     for before, after in pairwise([-1, *spoken, len(filled)]):
         if after - before <= longest:
             filled[max(before, 0) : after] = True

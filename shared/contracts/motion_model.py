@@ -10,6 +10,7 @@ MOUTH_TABLE = {
     "low": Column("float32", ("P",), "1", "smallest value shown"),
     "high": Column("float32", ("P",), "1", "largest value shown"),
     "closed": Column("float32", ("P",), "1", "the subject's closed mouth"),
+    "pause": Column("float32", ("P",), "1", "the subject's mouth between phrases"),
     "gaps": Column("float32", ("Q",), "m", "inner lip gaps at zero coefficients"),
     "gap_effect": Column("float32", ("P", "Q"), "m", "change of the gaps per unit"),
 }
