@@ -76,6 +76,13 @@ class TrainableModel(AvatarModel, Protocol):
         """Penalty added to the picture loss of a training frame."""
         ...
 
+    def placements(self) -> list[Tensor]:
+        """Learned numbers that place a training frame's parts in space, to be changed in place.
+
+        Each is rotation (rad) and translation (m) by frame. [T, 6]
+        """
+        ...
+
     def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
         """Shrink the Gaussians of split pairs and move the new ones off their parents.
 
@@ -91,7 +98,7 @@ class TrainableModel(AvatarModel, Protocol):
         ...
 
     def settle(self) -> None:
-        """Bring what is derived from learned tracking corrections up to date with them."""
+        """Settle once what follows from learned tracking corrections; the training goes on so."""
         ...
 
 

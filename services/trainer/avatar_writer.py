@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from services.trainer.heldout_pose import SHRINK, refine_heldout_pose
 from services.trainer.options import TrainOptions
+from services.trainer.registration import register_heldout
 from services.trainer.run import Run
-from services.trainer.studio import shrink_image
 from services.trainer.subject import tracked_pose
 from shared.avatar_method import TrainableModel
 from shared.avatar_store import TENSORS, save_subject, save_tensors
@@ -33,21 +32,17 @@ def write_heldout_pose(run: Run, model: TrainableModel, out: Path, progress: Pro
     if first == n_frames:
         return
 
-    def draw(condition: Tensor, shrink: int) -> Tensor:
-        return run.studio.draw_condition(model, condition, shrink)
-
-    def read_target(frame: int) -> Tensor:
-        image = torch.from_numpy(read_frame(run.dataset, first + frame)).float() / 255
-        return shrink_image(image, SHRINK)
+    def read_picture(frame: int) -> Tensor:
+        return torch.from_numpy(read_frame(run.dataset, first + frame)).float() / 255
 
     for parameter in model.parameters():
         parameter.requires_grad = False
-    rotation, translation = refine_heldout_pose(
+    rotation, translation = register_heldout(
+        run,
         model,
         tracked_pose(run.dataset, first, n_frames),
-        draw=draw,
-        read_target=read_target,
-        progress=progress,
+        read_picture,
+        progress,
     )
     arrays = {"rotation": rotation.numpy(), "translation": translation.numpy()}
     write_arrays(out / "heldout_pose.npz", arrays, HELDOUT_TABLE)

@@ -14,6 +14,10 @@ from shared.dataset_reader import TrackedDataset, read_frame
 
 CACHE_BYTES = 256 * 2**20
 LOOK_AHEAD = 4
+SURELY_PERSON = 250
+"""Matte values above are the person without doubt."""
+INSIDE_MARGIN = 0.012
+"""Inside begins this share of the picture's side from the matte's edge."""
 
 
 class FrameCache:
@@ -27,10 +31,12 @@ class FrameCache:
         self._frames: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
         self._lock = Lock()
         size = dataset.manifest.crop_size
-        self._capacity = max(LOOK_AHEAD + 1, CACHE_BYTES // (3 * size * size))
+        self._capacity = max(LOOK_AHEAD + 1, CACHE_BYTES // (4 * size * size))
+        margin = 2 * round(size * INSIDE_MARGIN) + 1
+        self._margin = np.ones((margin, margin), np.uint8)
 
     def read(self, frame: int) -> NDArray[np.uint8]:
-        """One frame. [S, S, 3]"""
+        """One frame: RGB and 255 inside the person. [S, S, 4]"""
         with self._lock:
             if frame in self._frames:
                 self._frames.move_to_end(frame)
@@ -53,7 +59,7 @@ def frame_order(frames: list[int], seed: int, first_step: int) -> Iterator[int]:
 
 
 def read_ahead(cache: FrameCache, order: Iterator[int]) -> Iterator[tuple[int, Tensor]]:
-    """Frames in ``order`` with their pictures in [0, 1], decoded while the last one is used."""
+    """Frames in ``order``, in [0, 1], decoded while the last one is used. [S, S, 4]"""
     # One thread, so that decoding is in order.
     with ThreadPoolExecutor(max_workers=1) as decoder:
         waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []

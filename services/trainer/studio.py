@@ -10,7 +10,7 @@ from torch import Tensor
 from shared.avatar_method import AvatarModel, Subject
 from shared.dataset_reader import TrackedDataset, read_plate
 from shared.gaussians import Gaussians
-from shared.rasterizer import Rasterizer
+from shared.rasterizer import Rasterizer, Rendered
 
 
 class Studio(NamedTuple):
@@ -21,15 +21,15 @@ class Studio(NamedTuple):
     backgrounds: dict[int, Tensor]
     """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
 
-    def draw(self, gaussians: Gaussians, shrink: int = 1) -> Tensor:
+    def draw(self, gaussians: Gaussians, shrink: int = 1) -> Rendered:
         """The picture over the plate. [S / shrink, S / shrink, 3]"""
         size = self.subject.crop_size // shrink
         K = shrink_intrinsics(self.subject.K, shrink)
         return self.rasterizer.rasterize(
             gaussians, self.subject.viewmat, K, size, size, self.backgrounds[shrink]
-        ).colors
+        )
 
-    def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Tensor:
+    def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Rendered:
         """Pose and draw."""
         return self.draw(model.pose(condition), shrink)
 
@@ -56,7 +56,7 @@ def build_studio(
 
 
 def shrink_image(image: Tensor, shrink: int) -> Tensor:
-    """Area average over blocks of ``shrink``; a ragged edge is dropped. [H, W, 3]"""
+    """Area average over blocks of ``shrink``; a ragged edge is dropped. [H, W, C]"""
     if shrink == 1:
         return image
     height, width = (side // shrink * shrink for side in image.shape[:2])

@@ -18,6 +18,7 @@ from services.trainer.densification import choose_change
 from services.trainer.frames import FrameCache, frame_order, read_ahead
 from services.trainer.optimizer import Adam
 from services.trainer.options import TrainOptions
+from services.trainer.registration import register_training
 from services.trainer.run import Run
 from services.trainer.seeds import ReferenceFrames, choose_references, choose_seeds
 from services.trainer.ssim import ssim
@@ -31,14 +32,19 @@ from shared.errors import InvalidInput
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
-from shared.rasterizer import Rasterizer
+from shared.rasterizer import Rasterizer, Rendered
 
 SSIM_WEIGHT = 0.2
+HOLE_WEIGHT = 0.1
 COARSE_SHARE = 0.15
 """Share of the steps on pictures of half the size."""
 COARSE_SHRINK = 2
 DENSIFY_SHARES = (0.15, 0.25, 0.35, 0.45, 0.55)
 """When Gaussians are added, as shares of all steps."""
+REGISTER_SHARES = (0.15, 0.4, 0.65)
+"""When every training frame's head pose and torso are registered anew."""
+SETTLE_SHARE = 0.7
+"""When a model settles what it has learned of the tracking."""
 N_ERROR_FRAMES = 12
 VALIDATE_SHARES = tuple(share / 10 for share in range(1, 11))
 VALIDATION_EVERY = 40
@@ -67,7 +73,6 @@ def train_avatar(
     model, curve = fit_model(
         run, references, method, options, out=out, progress=part_of(progress, 0.05, 0.93)
     )
-    model.settle()
     write_heldout_pose(run, model, out, part_of(progress, 0.93, 1.0))
     manifest = write_avatar(run, model, options, curve, out)
     progress(1.0, "avatar written")
@@ -116,20 +121,26 @@ def fit_model(
         optimizer.restore(checkpoint.optimizer)
     n_steps = run.budget.n_steps
     densify_at = {round(share * n_steps): k for k, share in enumerate(DENSIFY_SHARES, 1)}
+    register_at = {round(share * n_steps) for share in REGISTER_SHARES}
+    settle_at = max(1, round(SETTLE_SHARE * n_steps))
     validate_at = {round(share * n_steps) for share in VALIDATE_SHARES}
     save_every = max(1, int(SHARE_BETWEEN * n_steps))
     pictures = read_ahead(run.cache, frame_order(run.train, run.seed, start))
     for step in range(start, n_steps):
         frame, target = next(pictures)
         shrink = COARSE_SHRINK if step < COARSE_SHARE * n_steps else 1
-        image = run.studio.draw_condition(model, model.training_condition(frame), shrink)
-        loss = picture_loss(image, shrink_image(target, shrink)) + model.regularisation(frame)
+        drawn = run.studio.draw_condition(model, model.training_condition(frame), shrink)
+        loss = picture_loss(drawn, shrink_image(target, shrink)) + model.regularisation(frame)
         optimizer.step(loss, step / n_steps)
         done = step + 1
         if done in densify_at and done < n_steps:
             densify(run, model, optimizer, densify_at[done])
-        if done in validate_at:
+        if done in register_at:
+            progress(done / n_steps, "registering the training frames")
+            register_training(run, model)
+        if done == settle_at:
             model.settle()
+        if done in validate_at:
             curve.append(
                 {"step": done, **validate(run, model, out / "previews" / f"{done:07d}.png")}
             )
@@ -143,10 +154,19 @@ def fit_model(
     return model, curve
 
 
-def picture_loss(image: Tensor, target: Tensor) -> Tensor:
-    """L1 and structural dissimilarity, weighted as in 3D Gaussian Splatting."""
-    return (1 - SSIM_WEIGHT) * (image - target).abs().mean() + SSIM_WEIGHT * (
-        1 - ssim(image, target)
+def picture_loss(drawn: Rendered, target: Tensor) -> Tensor:
+    """L1 and structural dissimilarity, as in 3D Gaussian Splatting, and no holes in the person.
+
+    Args:
+        drawn: The picture.
+        target: RGB, and 1 inside the person. [H, W, 4]
+    """
+    colors = target[..., :3].contiguous()
+    holes = (target[..., 3] * (1 - drawn.alpha)).mean()
+    return (
+        (1 - SSIM_WEIGHT) * (drawn.colors - colors).abs().mean()
+        + SSIM_WEIGHT * (1 - ssim(drawn.colors, colors))
+        + HOLE_WEIGHT * holes
     )
 
 
@@ -158,8 +178,8 @@ def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> 
     with torch.no_grad():
         for frame in frames:
             gaussians = model.pose(model.training_condition(int(frame)))
-            target = torch.from_numpy(run.cache.read(int(frame))).float() / 255
-            error = (run.studio.draw(gaussians) - target).abs().mean(-1)
+            target = torch.from_numpy(run.cache.read(int(frame))[..., :3]).float() / 255
+            error = (run.studio.draw(gaussians).colors - target).abs().mean(-1)
             seen = gaussians.means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
             places = (seen[:, :2] / seen[:, 2:]) @ run.subject.K[:2, :2].T + run.subject.K[:2, 2]
             errors.append((error.numpy(), places.numpy()))
@@ -179,8 +199,8 @@ def validate(run: Run, model: TrainableModel, preview: Path) -> dict[str, float]
     with torch.no_grad():
         conditions = model.condition(run.subject.training_pose)
         for frame in run.validation:
-            image = run.studio.draw_condition(model, conditions[frame]).clamp(0, 1)
-            target = torch.from_numpy(run.cache.read(frame)).float() / 255
+            image = run.studio.draw_condition(model, conditions[frame]).colors.clamp(0, 1)
+            target = torch.from_numpy(run.cache.read(frame)[..., :3].copy()).float() / 255
             mse = float((image - target).square().mean())
             figures.append((-10 * math.log10(mse), float(ssim(image, target))))
     preview.parent.mkdir(parents=True, exist_ok=True)

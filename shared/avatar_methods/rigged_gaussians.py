@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.avatar_method import MethodOptions, Seed, Subject
+from shared.contracts.tracked_dataset import REGIONS
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
 from shared.geometry.rotations import (
@@ -50,12 +51,9 @@ WEIGHTS = {
 }
 CHILD_SHRINK = math.log(1.6)
 """Both of a split pair shrink by this factor (3D Gaussian Splatting)."""
-STILL_REGIONS = (1, 11)
-"""Labels of hair and torso in ``tracked_dataset.REGIONS``."""
-APART_REGIONS = (10, 11)
+HAIR, NECK, TORSO = (REGIONS.index(name) for name in ("hair", "neck", "torso"))
+APART_REGIONS = (NECK, TORSO)
 """Neck and torso: what a picture shows of them rides on them alone, wherever the mesh is."""
-BODY_REGIONS = (11,)
-"""Label of the torso in ``tracked_dataset.REGIONS``."""
 
 LEARNED = (
     "local",
@@ -69,7 +67,15 @@ LEARNED = (
     "pose_deltas",
     "body",
 )
-FIXED = ("binding", "rest", "code_weights", "code_offset", "body_rule", "body_timing")
+FIXED = (
+    "binding",
+    "rest",
+    "code_weights",
+    "code_offset",
+    "body_rule",
+    "body_timing",
+    "followed",
+)
 SHAPES: Shapes = {
     "local": ("N", 3),
     "log_scales": ("N", 3),
@@ -110,6 +116,9 @@ class RiggedGaussians(nn.Module):
     code_offset: Tensor  # [C]
     body_rule: Tensor  # [7, 6]
     body_timing: Tensor  # [2]
+    followed: (
+        Tensor  # [T, 6] torso as the rule moves it, once it does so in training; [0, 6] before
+    )
 
     def __init__(self, subject: Subject, tensors: dict[str, Tensor]) -> None:
         super().__init__()
@@ -135,7 +144,8 @@ class RiggedGaussians(nn.Module):
             rotation=tracked.rotation + delta[:, :3],
             translation=tracked.translation + delta[:, 3:],
         )
-        return self._pack(moved, self.body[frame : frame + 1])[0]
+        body = self.followed if len(self.followed) else self.body
+        return self._pack(moved, body[frame : frame + 1])[0]
 
     def _pack(self, motion: HeadPose, body: Tensor) -> Tensor:
         codes = expression_codes(CodeBasis(self.code_weights, self.code_offset), motion)
@@ -168,14 +178,15 @@ class RiggedGaussians(nn.Module):
         )
 
     def _reach(self) -> Tensor:
-        """1 where a code may correct a Gaussian: expression does not reach hair and torso.
+        """1 where a code may correct a Gaussian.
 
-        Corrections outside stay zero, so that the rendering kernel need not know of this.
+        Expression does not reach hair, nothing reaches the torso. Corrections outside stay zero,
+        so that the rendering kernel need not know of this.
         """
         labels = self.subject.head_model.face_regions.index_select(0, self.binding)
-        is_still = torch.isin(labels, torch.tensor(STILL_REGIONS, dtype=labels.dtype))
         reach = torch.ones(len(self.code_offset), len(labels), 1)
-        reach[:-N_TURN_CODES, is_still] = 0
+        reach[:-N_TURN_CODES, labels == HAIR] = 0
+        reach[:, labels == TORSO] = 0
         return reach
 
     def _riders(self) -> Riders:
@@ -259,12 +270,17 @@ class RiggedGaussians(nn.Module):
             self.log_scales -= CHILD_SHRINK * shrinks[:, None]
 
     def settle(self) -> None:
-        """Refit the torso's rule to the refined head poses and torso motions."""
+        """Fit the torso's rule to the refined head poses and torso motions.
+
+        From then on the training moves the torso by the rule too, as rendering does: edges grow
+        as soft as the rule is unsure of them, instead of sharp and in the wrong place.
+        """
         pose = self.subject.training_pose
         head = torch.cat([pose.rotation, pose.translation], 1) + self.pose_deltas.detach()
         rule = fit_body_rule(head, self.body.detach())
         self.body_rule.copy_(rule.weights)
         self.body_timing.copy_(rule.timing)
+        self.followed = follow_head(rule, head)
 
 
 def create(
@@ -299,6 +315,7 @@ def create(
         "code_offset": basis.offset,
         "body_rule": rule.weights,
         "body_timing": rule.timing,
+        "followed": torch.zeros(0, 6),
     }
     model = RiggedGaussians(subject, start)
     at = 0
@@ -390,9 +407,6 @@ def _body_rest(subject: Subject, neutral: Tensor) -> tuple[Tensor, Tensor, Tenso
     root = subject.head_model.joints[0]
     shift = root - turn @ root + pose.translation.median(0).values
     labels = subject.head_model.face_regions
-    is_body = torch.zeros(len(labels), dtype=torch.bool)
-    for label in BODY_REGIONS:
-        is_body |= labels == label
-    vertices = subject.head_model.faces[is_body].unique()
+    vertices = subject.head_model.faces[labels == TORSO].unique()
     centre = neutral[vertices].mean(0) if len(vertices) else root
     return turn, shift, turn @ centre + shift
