@@ -16,8 +16,11 @@ Floats = NDArray[np.float64]
 Greys = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-WORK_SIZE = 256
-"""Side of the pictures that poses are refined on; sub-pixel steps make it enough."""
+WORK_SIZES = (256, 384, 512)
+"""Sides of the pictures that poses are refined on; sub-pixel steps make the smallest enough
+where the head fills the picture."""
+MIN_EYES_PX = 40.0
+"""Distance of the eyes that a working picture should have, if the frames have it."""
 POINT_SPACING_PX = 2.3
 N_STEPS = 6
 BLUR_PX = 0.8
@@ -43,6 +46,7 @@ class Head(NamedTuple):
     """What stays the same while poses are refined."""
 
     points: SurfacePoints
+    size: int  # side of the working picture, px
     focal: float  # px of the working picture
     distance: float  # m
     strength: Floats  # [6] prior of a pose
@@ -51,7 +55,7 @@ class Head(NamedTuple):
 class Frames(NamedTuple):
     """Frames at work: pictures, points without head pose, current poses."""
 
-    greys: Greys  # [n, WORK_SIZE, WORK_SIZE]
+    greys: Greys  # [n, size, size]
     local: NDArray[np.float32]  # [n, P, 3]
     turn: Floats  # [n, 3, 3]
     shift: Floats  # [n, 3] of the root joint
@@ -60,12 +64,16 @@ class Frames(NamedTuple):
 
 def head_of(fit: HeadFit) -> Head:
     """Points and camera of a fitted head."""
-    size = 2 * float(fit.Ks[0, 0, 2])
-    focal = float(fit.Ks[0, 0, 0]) * WORK_SIZE / size
+    frame_size = 2 * float(fit.Ks[0, 0, 2])
     distance = float(fit.viewmat[2, 3])
+    joints = fit.head_model.joints
+    eyes_share = float((joints[3] - joints[4]).norm() * fit.Ks[0, 0, 0]) / distance / frame_size
+    useful = [side for side in WORK_SIZES if side <= max(frame_size, WORK_SIZES[0])]
+    size = next((side for side in useful if side * eyes_share >= MIN_EYES_PX), useful[-1])
+    focal = float(fit.Ks[0, 0, 0]) * size / frame_size
     points = surface_points(fit.head_model, rest_of(fit), focal / distance, POINT_SPACING_PX)
     strength = len(points.corners) / N_ALIKE / np.square(POSE_SIGMA)
-    return Head(points, focal, distance, strength)
+    return Head(points, size, focal, distance, strength)
 
 
 def align_frames(head: Head, frames: Frames, texture: Texture, scale: int) -> Frames:
@@ -137,7 +145,7 @@ def local_of(fit: HeadFit, head: Head, frames: Ints) -> NDArray[np.float32]:
 
 
 def _camera(head: Head, scale: int) -> Floats:
-    return np.array([head.focal / scale, WORK_SIZE / scale / 2, head.distance])
+    return np.array([head.focal / scale, head.size / scale / 2, head.distance])
 
 
 def seen_in(head: Head, frames: Frames, index: int, scale: int) -> Floats:
@@ -155,13 +163,13 @@ def seen_in(head: Head, frames: Frames, index: int, scale: int) -> Floats:
     return out
 
 
-def grey_of(frame: NDArray[np.uint8]) -> Greys:
-    """RGB frame as a working picture. [S, S, 3] -> [WORK_SIZE, WORK_SIZE]"""
+def grey_of(frame: NDArray[np.uint8], size: int) -> Greys:
+    """RGB frame as a working picture. [S, S, 3] -> [size, size]"""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    if grey.shape[0] != WORK_SIZE:
-        shrinks = grey.shape[0] > WORK_SIZE
+    if grey.shape[0] != size:
+        shrinks = grey.shape[0] > size
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        grey = cv2.resize(grey, (WORK_SIZE, WORK_SIZE), interpolation=how)
+        grey = cv2.resize(grey, (size, size), interpolation=how)
     result: Greys = grey
     return result
 
@@ -170,7 +178,7 @@ def _picture(grey: Greys, scale: int) -> NDArray[np.float32]:
     """Smoothed grey and its derivatives at a scale. [h, w, 3]"""
     smooth = grey.astype(np.float32)
     if scale > 1:
-        side = WORK_SIZE // scale
+        side = grey.shape[0] // scale
         smooth = cv2.resize(smooth, (side, side), interpolation=cv2.INTER_AREA)
     smooth = cv2.GaussianBlur(smooth, (0, 0), BLUR_PX)
     along_x = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32)

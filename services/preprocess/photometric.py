@@ -40,7 +40,7 @@ SCALES = (4, 2, 1)
 """Coarse to fine: shrinkage of the working picture."""
 N_DEPTH_ROUNDS = 3
 MAX_TEXTURE_FRAMES = 400
-"""Training frames that the texture is made of, evenly chosen: 26 MB of pictures."""
+"""Training frames that the texture is made of, evenly chosen: 26 to 105 MB of pictures."""
 N_ALIKE = 10.0
 """Neighbouring points share their errors: so many tell as much as one alone would."""
 SWAY = (0.0025, 0.0025, 0.0025, 0.0004, 0.0004, 0.0006)
@@ -80,7 +80,7 @@ def refine_photometrically(
     chosen = train[:: max(1, -(-len(train) // MAX_TEXTURE_FRAMES))]
     head = head_of(fit)
     poses = _poses(fit)
-    greys = np.stack([grey_of(read_frame(int(frame))) for frame in chosen])
+    greys = np.stack([grey_of(read_frame(int(frame)), head.size) for frame in chosen])
     frames = Frames(greys, local_of(fit, head, chosen), *[part[chosen] for part in poses])
     for round_, scale in enumerate(SCALES):
         progress(0.1 + 0.15 * round_, "aligning the head with its texture")
@@ -95,7 +95,7 @@ def refine_photometrically(
         if done % PROGRESS_EVERY == 0:
             progress(0.75 + 0.2 * done / len(others), "aligning the other frames")
         one = Frames(
-            grey_of(read_frame(int(frame)))[None],
+            grey_of(read_frame(int(frame)), head.size)[None],
             local_of(deeper, head, np.array([frame])),
             moved[0] @ poses.turn[[frame]],
             poses.shift[[frame]] + moved[1],
