@@ -23,6 +23,7 @@ INSIDE_MARGIN = 0.012
 class FrameCache:
     """The most recently used frames as uint8, up to ``CACHE_BYTES``.
 
+    The fourth channel marks what lies well inside the person, where nothing may shine through.
     The training loop reads validation frames while the thread that decodes ahead reads others.
     """
 
@@ -41,7 +42,10 @@ class FrameCache:
             if frame in self._frames:
                 self._frames.move_to_end(frame)
                 return self._frames[frame]
-        image = read_frame(self._dataset, frame)
+        matte = read_matte(self._dataset, frame)
+        is_person = (matte > SURELY_PERSON).astype(np.uint8) * 255
+        inside = cv2.erode(is_person, self._margin)
+        image = np.dstack([read_frame(self._dataset, frame), inside])
         with self._lock:
             self._frames[frame] = image
             if len(self._frames) > self._capacity:
