@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.dataset_reader import TrackedDataset, read_frame
+from shared.dataset_reader import TrackedDataset, read_frame, read_matte
 
 CACHE_BYTES = 256 * 2**20
 LOOK_AHEAD = 4
