@@ -10,8 +10,10 @@ F32 = NDArray[np.float32]
 
 _SIDE_S = 0.24
 """A blink lasts up to twice this: closing 0.1 s, opening 0.2 s."""
-_MIN_CLOSURE = 0.35
+_MIN_CLOSURE = 0.45
 """Of a coefficient's unit, the eye fully closed; less is a flutter or tracking noise."""
+_HIGH = 0.65
+"""Share of the highest blink that all others reach."""
 _APART_S = 0.2
 _SHORTEST_INTERVAL_S = 0.8
 _RATE_PER_S = (8 / 60, 30 / 60)
@@ -47,6 +49,9 @@ def learn_blinks(closure: F32, fps: int) -> BlinkStyle:
     # Each blink rises from its own sides; a slow change of the lids is no part of it.
     rise = around - np.linspace(around[:, 0], around[:, -1], 2 * side + 1, axis=1)
     shape = np.clip(rise.mean(axis=0), 0, None) * np.hanning(2 * side + 3)[1:-1] ** 0.25
+    # Frames fall beside the moment of closure, and their mean would never close the eye.
+    full = float(np.median(closure[inside])) - open_eyes(closure)
+    shape *= full / max(float(shape.max()), 1e-6)
     rate = float(np.clip(len(peaks) * fps / len(closure), *_RATE_PER_S))
     return BlinkStyle(shape.astype(np.float32), rate)
 
@@ -76,6 +81,6 @@ def open_eyes(closure: F32) -> float:
 
 
 def _blink_height(closure: F32) -> float:
-    """A blink rises at least half as high as the highest one, and clearly above noise."""
+    """A blink rises nearly as high as the highest one; a squint or a look down does not."""
     highest = float(np.max(closure, initial=0.0)) - open_eyes(closure)
-    return max(_MIN_CLOSURE, 0.5 * highest)
+    return max(_MIN_CLOSURE, _HIGH * highest)
