@@ -28,11 +28,9 @@ from shared.errors import InvalidInput
 from shared.geometry.cameras import frontal_viewmat, intrinsics
 from shared.head_model import HeadModel
 from shared.head_models import open_head
+from shared.landmarks import RIGID
 from shared.open_head_parts.canonical_face import INTER_OCULAR_M, N_FACE_VERTICES
 
-RIGID = (10, 67, 109, 151, 338, 297, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362, 263, 98, 327,
-         127, 356, 54, 284, 123, 352)  # fmt: skip
-"""Forehead, nose, eye corners, temples: what expression moves least."""
 MAX_PERSON_FRAMES = 96
 """Training frames that shape and focal length are fitted on, evenly chosen."""
 MAX_UNIT_FRAMES = 600

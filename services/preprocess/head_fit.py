@@ -21,8 +21,8 @@ from services.preprocess.gaze import eye_turns
 from services.preprocess.pose_smoothing import smooth_parts
 from shared.geometry.cameras import project
 from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.landmarks import FACE_OVAL
 from shared.open_head_parts.canonical_face import N_FACE_VERTICES
-from shared.open_head_parts.lip_rings import FACE_OUTLINE
 
 SIGMA_SHARE = 0.012
 """Landmark error as a share of the inter-ocular distance: MediaPipe's jitter, and its bias."""
@@ -92,7 +92,7 @@ def inter_ocular(marks: Floats) -> float:
 def landmark_evidence(marks: Floats, eye_distance: float) -> Evidence:
     """Landmarks of the face with their trust."""
     factor = np.ones(N_FACE_VERTICES)
-    factor[list(FACE_OUTLINE)] = OUTLINE_FACTOR
+    factor[list(FACE_OVAL)] = OUTLINE_FACTOR
     # Depth has one spread for all landmarks, since it is compared after centring.
     sigma = np.stack([factor, factor, np.full_like(factor, DEPTH_FACTOR)], axis=1)
     return Evidence(marks[:, :N_FACE_VERTICES], SIGMA_SHARE * eye_distance * sigma)

@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from shared.contracts.tracked_dataset import REGIONS
 from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.landmarks import FACE_OVAL
 from shared.open_head_parts.canonical_face import N_FACE_VERTICES
 from shared.open_head_parts.fields import graph_laplacian
-from shared.open_head_parts.lip_rings import FACE_OUTLINE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,7 +90,7 @@ def depth_modes(model: HeadModel, rest: Floats) -> Floats:
     modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[1] / values[1 : len(modes.T) + 1])
     peak = np.abs(modes).argmax(0)
     modes *= np.sign(modes[peak, np.arange(modes.shape[1])])  # an eigenvector's sign is arbitrary
-    away, _ = cKDTree(rest[list(FACE_OUTLINE)]).query(rest[members])
+    away, _ = cKDTree(rest[list(FACE_OVAL)]).query(rest[members])
     away[members < N_FACE_VERTICES] = 0
     spread_m = np.minimum(FACE_DEPTH_M + HAIR_DEPTH_RISE * away, HAIR_DEPTH_M)
     # No camera sees the back; it stays as built.

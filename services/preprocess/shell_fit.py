@@ -17,8 +17,8 @@ from services.preprocess.head_fit import HeadFit
 from shared.contracts.tracked_dataset import REGIONS
 from shared.geometry.cameras import project
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices
+from shared.landmarks import FACE_OVAL
 from shared.open_head_parts.canonical_face import N_FACE_VERTICES
-from shared.open_head_parts.lip_rings import FACE_OUTLINE
 
 ReadMatte = Callable[[int], NDArray[np.uint8]]
 Floats = NDArray[np.float64]
@@ -130,7 +130,7 @@ def _scaled(fit: HeadFit, rest: Floats, shell: Ints, known: Floats) -> HeadFit:
     for _ in range(3):
         ratio = np.convolve(np.pad(ratio, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     ratio = np.clip(np.interp(angle, np.linspace(-np.pi, np.pi, 73), ratio), *RATIO_RANGE)
-    outline = rest[list(FACE_OUTLINE)]
+    outline = rest[list(FACE_OVAL)]
     away = np.linalg.norm(rest[shell][:, None] - outline, axis=2).min(1)
     share = np.clip(away / FULL_AFTER_M, 0, 1)
     moved = np.zeros_like(rest)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.tracked_dataset import REGIONS
 from shared.head_model import N_JOINTS, HeadModel
+from shared.landmarks import FACE_OVAL
 from shared.open_head_parts.canonical_face import (
     N_FACE_VERTICES,
     CanonicalFace,
@@ -15,7 +16,6 @@ from shared.open_head_parts.canonical_face import (
 )
 from shared.open_head_parts.fields import harmonics, membrane
 from shared.open_head_parts.lip_rings import (
-    FACE_OUTLINE,
     INNER_LOWER,
     INNER_UPPER,
     LIPS,
@@ -25,16 +25,9 @@ from shared.open_head_parts.lip_rings import (
     RIGHT_BROW_UPPER,
     UPPER_RINGS,
 )
-from shared.open_head_parts.surroundings import (
-    Part,
-    eyeball,
-    grid_faces,
-    hair_shell,
-    mouth_sack,
-    neck_and_torso,
-    neck_top,
-    teeth,
-)
+from shared.open_head_parts.mouth_parts import mouth_sack, teeth
+from shared.open_head_parts.part import Part, grid_faces
+from shared.open_head_parts.surroundings import eyeball, hair_shell, neck_and_torso, neck_top
 from shared.open_head_parts.units import expression_units
 
 Floats = NDArray[np.float64]
@@ -108,7 +101,7 @@ def jaw_weights(face: CanonicalFace) -> Floats:
     fixed |= dict.fromkeys(NOSE_BASE, 0.0)
     jawline = {288: 0.25, 397: 0.5, 365: 0.8, 361: 0.1}
     fixed |= {vertex: share for left, share in jawline.items() for vertex in _pair(face, left)}
-    below = FACE_OUTLINE[14:23]
+    below = FACE_OVAL[14:23]
     fixed |= dict.fromkeys(below, 1.0)
     for ring in UPPER_RINGS:
         fixed |= dict.fromkeys(ring[1:-1], 0.0)

@@ -16,21 +16,14 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from skimage.data import astronaut
 
+from shared.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from shared.open_head_parts.canonical_face import (
     FACE_FILE,
     INTER_OCULAR_M,
     N_FACE_VERTICES,
     CanonicalFace,
 )
-from shared.open_head_parts.lip_rings import (
-    FACE_OUTLINE,
-    INNER_LOWER,
-    INNER_UPPER,
-    LEFT_IRIS,
-    LOWER_RINGS,
-    RIGHT_IRIS,
-    UPPER_RINGS,
-)
+from shared.open_head_parts.lip_rings import INNER_LOWER, INNER_UPPER, LOWER_RINGS, UPPER_RINGS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -137,7 +130,7 @@ def _close_smile(face: Floats) -> Floats:
                 goals[vertex] = goal * [narrow, 1, 1]
     near = np.linalg.norm(face - face[[61, 291]].mean(0), axis=1)
     for vertex in np.flatnonzero(near > 0.75 * width):
-        if vertex not in goals and (near[vertex] > MOUTH_REACH_M or vertex in FACE_OUTLINE):
+        if vertex not in goals and (near[vertex] > MOUTH_REACH_M or vertex in FACE_OVAL):
             goals[int(vertex)] = face[vertex]
     known = np.array(list(goals))
     smooth = RBFInterpolator(
