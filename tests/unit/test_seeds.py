@@ -1,6 +1,5 @@
 """The training pixels that Gaussians start from."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -132,8 +132,8 @@ def test_the_heldout_head_pose_stays_near_the_tracked_one(dataset: Path, avatar:
     tracked = read_arrays(dataset / "tracking.npz", TRACKING_TABLE)
 
     assert N_HELDOUT == len(refined["rotation"])
-    turn = np.abs(refined["rotation"] - tracked["rotation"][-N_HELDOUT:])
-    shift = np.abs(refined["translation"] - tracked["translation"][-N_HELDOUT:])
+    turn = np.abs(np.subtract(refined["rotation"], tracked["rotation"][-N_HELDOUT:]))
+    shift = np.abs(np.subtract(refined["translation"], tracked["translation"][-N_HELDOUT:]))
     assert turn.max() < 0.05
     assert shift[:, :2].max() < 0.005
 
