@@ -9,7 +9,7 @@ from torch import Tensor
 
 from services.trainer.frames import FrameCache
 from services.trainer.options import Budget
-from services.trainer.registration import correction, register_heldout, register_training
+from services.trainer.registration import SHRINK, correction, register_heldout, register_training
 from services.trainer.run import Run
 from services.trainer.studio import Studio
 from shared.avatar_method import TrainableModel
@@ -65,7 +65,11 @@ class TruePictures:
     def __init__(self, studio: Studio) -> None:
         model = Constellation()
         conditions = model.condition(fake_motion(N_FRAMES))
-        self.images = [studio.draw_condition(model, row).colors for row in conditions]
+        small = [studio.draw_condition(model, row, SHRINK).colors for row in conditions]
+        # Blocks of one colour: shrunken again they are what the half-size camera saw.
+        self.images = [
+            image.repeat_interleave(SHRINK, 0).repeat_interleave(SHRINK, 1) for image in small
+        ]
 
     def read(self, frame: int) -> NDArray[np.uint8]:
         """As a frame cache gives it. [S, S, 3]"""
