@@ -94,3 +94,7 @@ def _print_error(code: str, message: str) -> None:
     open_terminal(is_json=False).notes.print(
         f"error[{code}]: {message}", markup=False, highlight=False, soft_wrap=True
     )
+
+
+if __name__ == "__main__":
+    main()
