@@ -180,7 +180,14 @@ def _predict_heldout(
     # Windows of sound reach back over the split, so the whole capture is spoken and then cut.
     for name, track in pose.items():
         idle[name][manifest.n_train :] = track
-    tracks = speak(avatar / "motion_model", audio, idle, shown, fps=manifest.fps)
+    tracks = speak(
+        avatar / "motion_model",
+        audio,
+        idle,
+        shown,
+        fps=manifest.fps,
+        articulation=AnimateOptions().articulation,  # judged as it speaks to users
+    )
     return frames_of(tracks, slice(manifest.n_train, manifest.n_frames))
 
 
