@@ -14,12 +14,13 @@ from tests.e2e.conftest import Demo, talksplat
 
 MAX_SECONDS = 600.0
 """The demo's own limit is 300 on two idle cores; CI machines are slower and share them."""
-MIN_PSNR = 27.0
-MIN_SSIM = 0.9
-MAX_LMD_SHARE = 0.9
-MIN_OPENING_CORR = 0.5
-MIN_TRACKED_JAW = 0.8
-MIN_SPOKEN_JAW = 0.5
+# Close below what is reached, see ARCHITECTURE.md; rounding differs between processors.
+MIN_PSNR = 31.5
+MIN_SSIM = 0.94
+MAX_LMD_SHARE = 0.4
+MIN_OPENING_CORR = 0.93
+MIN_TRACKED_JAW = 0.9
+MIN_SPOKEN_JAW = 0.9
 
 
 def _spoken(demo: Demo, name: str) -> Score:
