@@ -34,7 +34,7 @@ class FewShotOptions(BaseModel):
 
     lengths: tuple[float, ...]
     """Seconds of training."""
-    holdout_seconds: float = 3.3
+    holdout_seconds: float = 3.2
     """Seconds behind them that are judged."""
     preset: Preset = "standard"
     """Effort of each training."""

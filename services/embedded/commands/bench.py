@@ -36,7 +36,7 @@ def bench(
     ] = None,
     holdout: Annotated[
         float, typer.Option(min=0.2, help="For --fewshot: seconds that are judged.")
-    ] = 3.3,
+    ] = 3.2,
     against: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Another 2D rasterizer, run in turn."),
