@@ -93,6 +93,7 @@ SHAPES: Shapes = {
     "code_offset": ("C",),
     "body_rule": (7, 6),
     "body_timing": (2,),
+    "followed": ("followed frames", 6),
 }
 GAUSSIAN_DIMENSION = {name: shape.index("N") for name, shape in SHAPES.items() if "N" in shape}
 
