@@ -105,7 +105,7 @@ uploads = Table(
     Index(None, "status", "expires_at"),
 )
 
-consents = Table(  # append-only but for the revocation
+consents = Table(  # append-only
     "consents",
     metadata,
     _id(),
@@ -117,10 +117,18 @@ consents = Table(  # append-only but for the revocation
     Column("capture_sha256", String(64), nullable=False),
     _created(),
     _time("expires_at"),
-    _time("revoked_at"),
-    Column("revoked_reason", Text),
     Index(None, "tenant_id", "created_at", "id"),
     Index(None, "expires_at"),
+)
+
+consent_revocations = Table(  # append-only; at most one for a consent
+    "consent_revocations",
+    metadata,
+    Column("consent_id", String(64), ForeignKey("consents.id"), primary_key=True),
+    _tenant(),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("is_purge", Boolean, nullable=False),
+    _time("revoked_at", nullable=False),
 )
 
 consent_uses = Table(  # append-only
@@ -322,6 +330,8 @@ webhooks = Table(
     _created(),
     _time("disabled_at"),
     Column("disabled_reason", Text),
+    _time("claimed_at"),
+    _time("claimed_until"),  # a sender holds it; its messages go out one after another
     Index(None, "tenant_id", "created_at", "id"),
 )
 
@@ -331,6 +341,7 @@ webhook_deliveries = Table(
     _id(),
     _tenant(),
     Column("webhook_id", String(64), ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", String(64), nullable=False),  # the same in every replay
     Column("type", String(64), nullable=False),
     Column("payload", JSON_VALUE, nullable=False),
     Column("traceparent", String(64)),
@@ -343,6 +354,7 @@ webhook_deliveries = Table(
     Index(None, "tenant_id", "webhook_id", "created_at", "id"),
     Index(
         "ix_webhook_deliveries_due",
+        "webhook_id",
         "next_try_at",
         postgresql_where=sa.text("next_try_at IS NOT NULL"),
         sqlite_where=sa.text("next_try_at IS NOT NULL"),
