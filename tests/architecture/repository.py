@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PRODUCT = ("services", "shared")
+PRODUCT = ("api", "services", "shared")
 
 
 def tracked_files() -> list[Path]:

@@ -4,7 +4,7 @@ import ast
 import re
 
 from shared.settings import Settings
-from tests.architecture.repository import ROOT, name_of, parse, python_files
+from tests.architecture.repository import PRODUCT, ROOT, name_of, parse, python_files
 
 _ERRORS = {"InvalidInput", "MissingModel", "Unavailable"}
 
@@ -61,7 +61,7 @@ def test_error_codes_are_written_out_where_they_are_raised() -> None:
     """A code is a literal, so that it can be searched for."""
     unclear = [
         f"{name_of(path)}:{call.lineno}"
-        for path in python_files("services", "shared")
+        for path in python_files(*PRODUCT)
         for call in _error_calls(parse(path))
         if not (call.args and isinstance(call.args[0], ast.Constant))
     ]
@@ -73,7 +73,7 @@ def test_options_and_manifests_document_every_field() -> None:
     """The text under a field becomes its description in schemas and help."""
     silent = [
         f"{name_of(path)}: {node.name}.{field.target.id}"
-        for path in python_files("services", "shared")
+        for path in python_files(*PRODUCT)
         for node in ast.walk(parse(path))
         if isinstance(node, ast.ClassDef) and _is_model(node)
         for field, below in zip(node.body, [*node.body[1:], None], strict=True)
@@ -94,7 +94,7 @@ def _is_model(node: ast.ClassDef) -> bool:
 def _raised_codes() -> set[str]:
     return {
         str(call.args[0].value)
-        for path in python_files("services", "shared")
+        for path in python_files(*PRODUCT)
         for call in _error_calls(parse(path))
         if call.args and isinstance(call.args[0], ast.Constant)
     }
