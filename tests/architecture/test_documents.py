@@ -6,7 +6,7 @@ import re
 from shared.settings import Settings
 from tests.architecture.repository import PRODUCT, ROOT, name_of, parse, python_files
 
-_ERRORS = {"InvalidInput", "MissingModel", "Unavailable"}
+_ERRORS = {"InvalidInput", "MissingModel", "Refused", "Unavailable"}
 
 
 def _read(name: str) -> str:
