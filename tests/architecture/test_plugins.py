@@ -13,6 +13,7 @@ KINDS = (
     "shared/audio_encoder.py",
     "shared/avatar_method.py",
     "shared/head_model.py",
+    "shared/object_store.py",
     "shared/rasterizer.py",
     "shared/tracker.py",
 )
