@@ -45,6 +45,7 @@ class EveryBroker(RuleBasedStateMachine):
         self.sent: list[RunStage] = []
         self.heard: list[WorkerEvent] = []
         self.accepted: dict[str, int] = {}
+        self.dead: set[tuple[str, int]] = set()
 
     def _apply(self, event: WorkerEvent | JobSignal) -> None:
         before = self.job
@@ -58,6 +59,7 @@ class EveryBroker(RuleBasedStateMachine):
             assert twice.commands == ()
         self.sent += [each for each in result.commands if isinstance(each, RunStage)]
         self._check_terminal_stays(before, event)
+        self._check_the_dead_are_silent(before, event)
         self._count_accepted(before)
 
     def _check_terminal_stays(self, before: Job, event: WorkerEvent | JobSignal) -> None:
@@ -65,6 +67,13 @@ class EveryBroker(RuleBasedStateMachine):
             assert self.job is before
         if before.status in {JobStatus.succeeded, JobStatus.canceled}:
             assert self.job is before
+
+    def _check_the_dead_are_silent(self, before: Job, event: WorkerEvent | JobSignal) -> None:
+        if isinstance(event, WorkerEvent) and (event.stage, event.attempt) in self.dead:
+            assert self.job is before
+        for old, new in zip(before.stages, self.job.stages, strict=True):
+            if old.status in OPEN_STAGE and new.status not in OPEN_STAGE:
+                self.dead.add((old.name, old.attempt))
 
     def _count_accepted(self, before: Job) -> None:
         for old, new in zip(before.stages, self.job.stages, strict=True):
