@@ -3,6 +3,7 @@
 Each page is one index scan: ``(tenant_id, created_at, id)`` backwards from the cut.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -10,13 +11,12 @@ import sqlalchemy as sa
 from api.db import tables
 from api.db.records import Avatar, Cut, Deletion, ResourceStatus, Upload, UploadStatus, Video
 from api.db.unit_of_work import UnitOfWork
-from api.jobs.job import Job, parse_job
 
 
 class StoredJob(NamedTuple):
-    """A job and how often it has changed."""
+    """A job as ``api.jobs.job.dump_job`` wrote it, and how often it has changed."""
 
-    job: Job
+    state: Mapping[str, Any]
     version: int
 
 
@@ -171,7 +171,7 @@ def video_of(row: Any) -> Video:  # noqa: ANN401 - as above
 
 def stored_job_of(row: Any) -> StoredJob:  # noqa: ANN401 - as above
     """A job's row as a value."""
-    return StoredJob(parse_job(row.state), row.version)
+    return StoredJob(row.state, row.version)
 
 
 def deletion_of(row: Any) -> Deletion:  # noqa: ANN401 - as above
