@@ -1,14 +1,16 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality bench schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration bench schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
+# In CI the integration tests are a step of their own; elsewhere they run where there are servers.
+FAST_TESTS := tests/unit tests/conformance tests/contracts tests/architecture
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install everything into it
 $(READY): pyproject.toml constraints.txt .ci/setup
@@ -18,7 +20,16 @@ demo: $(READY) ## the whole flow on a capture it makes itself, into OUT (demo_ou
 	$(BIN)/talksplat demo --out $(OUT)
 
 test: $(READY) ## the fast tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(if $(CI),$(FAST_TESTS))
+
+services: ## install and start PostgreSQL, RabbitMQ and Ceph for the integration tests
+	@tests/services/services.sh up
+
+services-down: ## stop them
+	@tests/services/services.sh down
+
+integration: $(READY) ## the tests on real servers; make services starts them
+	$(BIN)/pytest tests/integration
 
 check: $(READY) ## lint, format, types, import rules, and whether the environment is whole
 	$(BIN)/ruff check .

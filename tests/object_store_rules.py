@@ -4,6 +4,7 @@ The class is not collected by itself: its name does not begin with Test.
 """
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -148,8 +149,8 @@ class ObjectStoreRules:
 
     def test_a_list_is_longer_than_a_page(self, store: Store) -> None:
         """1,100 objects, and removed in as many pages."""
-        for n in range(1100):
-            store.put_bytes(f"many/{n:04d}", b"x")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: store.put_bytes(f"many/{n:04d}", b"x"), range(1100)))
 
         listed = store.list_objects("many/")
         first = list(islice(listed, 3))

@@ -48,7 +48,7 @@ _PARAMETERS = {"secure", "region", "public"}
 
 def open_store(url: SplitResult) -> "S3Store":
     """Make the clients; nothing is sent yet."""
-    return S3Store(_read_place(url))
+    return S3Store(read_place(url))
 
 
 class _Place(NamedTuple):
@@ -270,7 +270,7 @@ def _reachable(key: str | None = None) -> Iterator[None]:
         raise Unavailable("store_unavailable", f"the store cannot be reached: {error}") from error
 
 
-def _read_place(url: SplitResult) -> _Place:
+def read_place(url: SplitResult) -> _Place:
     """Take the URL apart.
 
     Raises:
