@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import httpcore
@@ -40,6 +40,10 @@ class Answer(NamedTuple):
     error: str | None = None
     """``timeout``, ``name_not_found``, ``address_refused``, ``connect_failed``, ``tls_failed``,
     ``bad_answer`` or ``bad_webhook_url``."""
+
+
+Post = Callable[[str, Mapping[str, str], bytes], Answer]
+"""URL, headers and body to what came of it; ``WebhookClient.post`` outside of tests."""
 
 
 class WebhookClient:
