@@ -17,7 +17,9 @@ Kind = Literal["ten", "key", "upl", "ava", "vid", "job", "con", "whk", "whd", "d
 RandomBytes = Callable[[int], bytes]
 ID_LENGTH = 26
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
-_BODY = re.compile(f"[{_ALPHABET}]{{{ID_LENGTH}}}")
+ID_PATTERN = f"[{_ALPHABET}]{{{ID_LENGTH}}}"
+"""What follows the prefix, as a regular expression."""
+_BODY = re.compile(ID_PATTERN)
 NAMES: dict[Kind, str] = {
     "ten": "tenant",
     "key": "API key",

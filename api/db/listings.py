@@ -4,6 +4,7 @@ Each page is one index scan: ``(tenant_id, created_at, id)`` backwards from the 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ class StoredJob(NamedTuple):
 
     state: Mapping[str, Any]
     version: int
+    updated_at: datetime
 
 
 def list_uploads(work: UnitOfWork, after: Cut | None, n_rows: int) -> list[Upload]:
@@ -171,7 +173,7 @@ def video_of(row: Any) -> Video:  # noqa: ANN401 - as above
 
 def stored_job_of(row: Any) -> StoredJob:  # noqa: ANN401 - as above
     """A job's row as a value."""
-    return StoredJob(row.state, row.version)
+    return StoredJob(row.state, row.version, row.updated_at)
 
 
 def deletion_of(row: Any) -> Deletion:  # noqa: ANN401 - as above

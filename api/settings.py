@@ -1,0 +1,55 @@
+"""Settings of the gateway alone, read from the environment once."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import InvalidInput
+
+_PREFIX = "TALKSPLAT_"
+
+
+class GatewaySettings(BaseModel):
+    """What the operator decides for a gateway; its field names are the variables' names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#]+$")
+    """TALKSPLAT_PUBLIC_URL: address users reach the gateway at; the request's own by default."""
+    requests_per_minute: int = Field(default=6000, ge=1)
+    """TALKSPLAT_REQUESTS_PER_MINUTE: of one tenant, counted by each gateway."""
+    submissions_per_minute: int = Field(default=600, ge=1)
+    """TALKSPLAT_SUBMISSIONS_PER_MINUTE: of those, the ones that cost compute."""
+    streams_per_tenant: int = Field(default=50, ge=1)
+    """TALKSPLAT_STREAMS_PER_TENANT: event streams and waiting requests open at once."""
+    max_capture_bytes: int = Field(default=2 * 2**30, ge=1)
+    """TALKSPLAT_MAX_CAPTURE_BYTES: largest capture or consent video."""
+    max_speech_bytes: int = Field(default=256 * 2**20, ge=1)
+    """TALKSPLAT_MAX_SPEECH_BYTES: largest recording."""
+    upload_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+    """TALKSPLAT_UPLOAD_MINUTES: how long an upload waits for its bytes."""
+    link_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+    """TALKSPLAT_LINK_MINUTES: how long a download link holds."""
+    database_connections: int = Field(default=10, ge=1, le=100)
+    """TALKSPLAT_DATABASE_CONNECTIONS: at most, by one gateway for requests."""
+
+
+def read_gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
+    """Parse the gateway's variables; an empty one counts as not set.
+
+    Raises:
+        InvalidInput: ``bad_setting`` names the variable and what it may be.
+    """
+    given = {field: environment.get(_variable(field)) for field in GatewaySettings.model_fields}
+    try:
+        return GatewaySettings.model_validate({name: text for name, text in given.items() if text})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = _variable(str(problem["loc"][0]))
+        raise InvalidInput(
+            "bad_setting", f"{name} is {problem['input']!r}: {problem['msg']}"
+        ) from error
+
+
+def _variable(field: str) -> str:
+    return _PREFIX + field.upper()
