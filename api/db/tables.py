@@ -262,6 +262,13 @@ shares = Table(  # virtual time of each tenant at each service
     Column("virtual_time", Float, nullable=False),
 )
 
+clocks = Table(  # virtual time of each service
+    "clocks",
+    metadata,
+    Column("service", String(64), primary_key=True),
+    Column("virtual_time", Float, nullable=False),
+)
+
 outbox = Table(  # what must leave after the commit; deleted once confirmed
     "outbox",
     metadata,
@@ -384,6 +391,7 @@ workers = Table(  # not a tenant's: processes that have reported
     Column("slots", Integer, nullable=False),
     Column("busy", Integer, nullable=False),
     _time("seen_at", nullable=False),
+    _time("reported_at", nullable=False),  # by its own clock; puts its reports in order
     Index(None, "service", "seen_at"),
 )
 

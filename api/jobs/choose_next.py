@@ -1,8 +1,8 @@
 """Chooses what runs next: weighted fair between tenants, pure, from a small snapshot.
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996): each service has a virtual clock, each tenant a
-virtual time at it. Sending a stage costs ``1 / weight``; the tenant with the least time is next, and
-one that comes back from doing nothing starts at the clock: it has neither debts nor savings. A
+virtual time at it. Sending a stage costs ``1 / weight``; the tenant with the least time is next,
+and one that comes back from doing nothing starts at the clock: it has neither debts nor savings. A
 newcomer is therefore at most one stage away from its turn, however long the others' queues are.
 
 The snapshot names the first ready stages of each tenant, so its size depends on the number of

@@ -1,0 +1,132 @@
+"""What tenants use: jobs open now, bytes stored now, compute per month; and the quotas' checks."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from api.db.statements import upsert
+from api.db.tables import tenant_usage, tenants, usage
+from api.db.tenants import month_of
+from api.db.unit_of_work import UnitOfWork
+from shared.errors import InvalidInput
+
+
+class Using(NamedTuple):
+    """What a tenant uses now."""
+
+    n_open_jobs: int
+    stored_bytes: int
+    compute_seconds: float
+    """This calendar month, UTC."""
+
+
+def read_using(work: UnitOfWork, tenant_id: str, now: datetime) -> Using:
+    """What a tenant uses now."""
+    spent = (
+        sa.select(sa.func.coalesce(sa.func.sum(usage.c.compute_seconds), 0.0))
+        .where(usage.c.tenant_id == tenant_id, usage.c.month == month_of(now), work.owned(usage))
+        .scalar_subquery()
+    )
+    query = sa.select(tenant_usage.c.n_open_jobs, tenant_usage.c.stored_bytes, spent).where(
+        tenant_usage.c.tenant_id == tenant_id, work.owned(tenant_usage)
+    )
+    return Using(*work.connection.execute(query).one())
+
+
+def take_job_place(work: UnitOfWork, tenant_id: str) -> None:
+    """Count one more open job. The tenant's row stays locked, so that no race passes the quota.
+
+    Raises:
+        InvalidInput: ``quota_open_jobs``.
+    """
+    allowed = sa.select(tenants.c.max_open_jobs).where(tenants.c.id == tenant_id).scalar_subquery()
+    statement = (
+        sa.update(tenant_usage)
+        .where(tenant_usage.c.tenant_id == tenant_id, tenant_usage.c.n_open_jobs < allowed)
+        .values(n_open_jobs=tenant_usage.c.n_open_jobs + 1)
+    )
+    if work.connection.execute(statement.where(work.owned(tenant_usage))).rowcount:
+        return
+    raise InvalidInput(
+        "quota_open_jobs",
+        "as many jobs are queued or under way as your quota allows; wait for one to end or cancel "
+        "one",
+    )
+
+
+def check_compute(work: UnitOfWork, tenant_id: str, now: datetime) -> None:
+    """Refuse new work once the month's compute is used up.
+
+    Raises:
+        InvalidInput: ``quota_compute_seconds``.
+    """
+    query = sa.select(tenants.c.max_compute_seconds).where(tenants.c.id == tenant_id)
+    allowed = work.connection.execute(query.where(work.owned(tenants))).scalar_one()
+    spent = read_using(work, tenant_id, now).compute_seconds
+    if spent >= allowed:
+        raise InvalidInput(
+            "quota_compute_seconds",
+            f"{spent:.0f} s of compute were used this month, {allowed:.0f} s are allowed; wait for "
+            "the next month or ask the operator for more",
+        )
+
+
+def take_bytes(work: UnitOfWork, tenant_id: str, n_bytes: int) -> None:
+    """Count bytes that the tenant is about to send.
+
+    Raises:
+        InvalidInput: ``quota_stored_bytes`` when they would not fit.
+    """
+    allowed = (
+        sa.select(tenants.c.max_stored_bytes).where(tenants.c.id == tenant_id).scalar_subquery()
+    )
+    more = tenant_usage.c.stored_bytes + n_bytes
+    statement = (
+        sa.update(tenant_usage)
+        .where(tenant_usage.c.tenant_id == tenant_id, more <= allowed)
+        .values(stored_bytes=more)
+    )
+    if work.connection.execute(statement.where(work.owned(tenant_usage))).rowcount:
+        return
+    raise InvalidInput(
+        "quota_stored_bytes",
+        f"there is no room for {n_bytes} more bytes within your quota; delete what you no longer "
+        "need",
+    )
+
+
+def add_bytes(work: UnitOfWork, tenant_id: str, n_bytes: int) -> None:
+    """Count bytes that a stage has stored, or with a minus that were removed."""
+    _add(work, tenant_id, {"stored_bytes": tenant_usage.c.stored_bytes + n_bytes})
+
+
+def count_open_jobs(work: UnitOfWork, tenant_id: str, change: int) -> None:
+    """Count a job that has ended, or goes on again."""
+    _add(work, tenant_id, {"n_open_jobs": tenant_usage.c.n_open_jobs + change})
+
+
+def add_compute(
+    work: UnitOfWork, tenant_id: str, service: str, seconds: float, now: datetime
+) -> None:
+    """Charge one stage to the month in which it ended."""
+    row = {
+        "tenant_id": tenant_id,
+        "month": month_of(now),
+        "service": service,
+        "compute_seconds": seconds,
+        "n_stages": 1,
+    }
+    changes = {
+        "compute_seconds": usage.c.compute_seconds + seconds,
+        "n_stages": usage.c.n_stages + 1,
+    }
+    upsert(work, usage, [row], changes)
+
+
+def _add(work: UnitOfWork, tenant_id: str, changes: dict[str, sa.ColumnElement[int]]) -> None:
+    work.connection.execute(
+        sa.update(tenant_usage)
+        .where(tenant_usage.c.tenant_id == tenant_id, work.owned(tenant_usage))
+        .values(changes)
+    )
