@@ -29,3 +29,17 @@ def upsert(
         else many.on_conflict_do_nothing(index_elements=key)
     )
     return work.connection.execute(ready).rowcount
+
+
+def newest_first(
+    query: sa.Select[Any], table: sa.Table, cut: tuple[Any, str] | None, limit: int
+) -> sa.Select[Any]:
+    """One page of ``query``, newest first, after the row where the last page ended."""
+    if cut is not None:
+        created_at, row_id = cut
+        place = sa.tuple_(table.c.created_at, table.c.id)
+        limits = sa.tuple_(
+            sa.literal(created_at, table.c.created_at.type), sa.literal(row_id, table.c.id.type)
+        )
+        query = query.where(place < limits)
+    return query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
