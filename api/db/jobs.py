@@ -39,8 +39,8 @@ def save_job(work: UnitOfWork, before: Job, after: Job, now: datetime) -> None:
     work.connection.execute(statement.values(changed))
     ready_stages.sync(work, before, after)
     attempts.sync(work, before, after, now)
-    if before.is_terminal != after.is_terminal:
-        usage.count_open_jobs(work, after.tenant_id, -1 if after.is_terminal else 1)
+    if after.is_terminal and not before.is_terminal:
+        usage.leave_job_place(work, after.tenant_id)
 
 
 def count_by_status(work: UnitOfWork) -> dict[str, int]:

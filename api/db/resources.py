@@ -7,12 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.db import listings
-from api.db.records import Avatar, Upload, UploadStatus, Video
+from api.db.records import Avatar, ResourceStatus, Upload, UploadStatus, Video
 from api.db.tables import avatars, uploads, videos
 from api.db.unit_of_work import UnitOfWork
-from api.jobs.job import JobStatus
-
-BUSY_UPLOAD = frozenset({UploadStatus.pending, UploadStatus.verifying})
+from api.jobs.job import Job, JobStatus
 
 
 def insert_upload(work: UnitOfWork, upload: Upload) -> None:
@@ -100,15 +98,24 @@ def videos_of_avatar(work: UnitOfWork, avatar_id: str) -> list[Video]:
     return [listings.video_of(row) for row in work.connection.execute(query)]
 
 
-def users_of_upload(work: UnitOfWork, upload_id: str) -> list[str]:
-    """Ids of avatars and videos that were made from an upload."""
-    captured = sa.select(avatars.c.id).where(
-        avatars.c.capture_upload_id == upload_id, work.owned(avatars)
-    )
-    spoken = sa.select(videos.c.id).where(
-        videos.c.speech_upload_id == upload_id, work.owned(videos)
-    )
-    return list(work.connection.execute(captured.union_all(spoken)).scalars())
+def users_of_upload(work: UnitOfWork, upload_id: str, *, only_pending: bool = False) -> list[str]:
+    """Ids of avatars and videos that were made, or are being made, from an upload."""
+    found: list[str] = []
+    for table, column in ((avatars, "capture_upload_id"), (videos, "speech_upload_id")):
+        query = sa.select(table.c.id).where(table.c[column] == upload_id, work.owned(table))
+        if only_pending:
+            query = query.where(table.c.status == ResourceStatus.pending.value)
+        found += work.connection.execute(query).scalars()
+    return found
+
+
+def is_made_again(work: UnitOfWork, job: Job) -> bool:
+    """Whether what a failed job was to make can still be made."""
+    if job.kind == "create_avatar":
+        return lock_avatar(work, job.resource_id) is not None
+    if job.kind == "create_video":
+        return lock_video(work, job.resource_id) is not None
+    return job.kind != "verify_upload"
 
 
 def expired_uploads(work: UnitOfWork, now: datetime, limit: int) -> list[Upload]:

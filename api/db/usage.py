@@ -55,20 +55,28 @@ def take_job_place(work: UnitOfWork, tenant_id: str) -> None:
     )
 
 
-def check_compute(work: UnitOfWork, tenant_id: str, now: datetime) -> None:
-    """Refuse new work once the month's compute is used up.
+def check_room(work: UnitOfWork, tenant_id: str, now: datetime) -> None:
+    """Refuse new work once the month's compute or the room for bytes is used up.
 
     Raises:
-        InvalidInput: ``quota_compute_seconds``.
+        InvalidInput: ``quota_compute_seconds``; ``quota_stored_bytes``.
     """
-    query = sa.select(tenants.c.max_compute_seconds).where(tenants.c.id == tenant_id)
-    allowed = work.connection.execute(query.where(work.owned(tenants))).scalar_one()
-    spent = read_using(work, tenant_id, now).compute_seconds
-    if spent >= allowed:
+    query = sa.select(tenants.c.max_compute_seconds, tenants.c.max_stored_bytes)
+    query = query.where(tenants.c.id == tenant_id, work.owned(tenants))
+    allowed = work.connection.execute(query).one()
+    using = read_using(work, tenant_id, now)
+    if using.compute_seconds >= allowed.max_compute_seconds:
         raise InvalidInput(
             "quota_compute_seconds",
-            f"{spent:.0f} s of compute were used this month, {allowed:.0f} s are allowed; wait for "
-            "the next month or ask the operator for more",
+            f"{using.compute_seconds:.0f} s of compute were used this month, "
+            f"{allowed.max_compute_seconds:.0f} s are allowed; wait for the next month or ask the "
+            "operator for more",
+        )
+    if using.stored_bytes >= allowed.max_stored_bytes:
+        raise InvalidInput(
+            "quota_stored_bytes",
+            f"{using.stored_bytes} bytes are stored, {allowed.max_stored_bytes} are allowed; "
+            "delete what you no longer need",
         )
 
 
@@ -101,9 +109,9 @@ def add_bytes(work: UnitOfWork, tenant_id: str, n_bytes: int) -> None:
     _add(work, tenant_id, {"stored_bytes": tenant_usage.c.stored_bytes + n_bytes})
 
 
-def count_open_jobs(work: UnitOfWork, tenant_id: str, change: int) -> None:
-    """Count a job that has ended, or goes on again."""
-    _add(work, tenant_id, {"n_open_jobs": tenant_usage.c.n_open_jobs + change})
+def leave_job_place(work: UnitOfWork, tenant_id: str) -> None:
+    """Count a job that has ended."""
+    _add(work, tenant_id, {"n_open_jobs": tenant_usage.c.n_open_jobs - 1})
 
 
 def add_compute(

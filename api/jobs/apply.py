@@ -7,7 +7,7 @@ from typing import NamedTuple
 from api.db import jobs, outbox, removals, usage
 from api.db.job_events import add_event
 from api.db.unit_of_work import UnitOfWork
-from api.ids import Kind
+from api.ids import Kind, new_id
 from api.jobs.job import Job, StageStatus, job_prefix
 from api.jobs.outcomes import apply_outcome
 from api.jobs.plan import QueueClass
@@ -24,6 +24,11 @@ class Origin(NamedTuple):
     now: datetime
     new_id: Callable[[Kind], str]
     traceparent: str | None = None
+
+
+def origin_at(now: datetime, traceparent: str | None = None) -> Origin:
+    """An origin that draws the product's own ids."""
+    return Origin(now, lambda kind: new_id(kind, now), traceparent)
 
 
 def apply_event(
