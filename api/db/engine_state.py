@@ -1,0 +1,91 @@
+"""What the database says about demand, workers and backlogs, for the gateway's metrics."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.db.tables import attempts, outbox, ready_stages, webhook_deliveries, webhooks, workers
+from api.db.unit_of_work import UnitOfWork
+from shared.observability.gateway_telemetry import EngineState, ServiceLoad, StageLoad
+
+ALIVE = timedelta(seconds=20)
+"""A worker reports every 5 s."""
+
+
+def read_engine_state(work: UnitOfWork, now: datetime) -> EngineState:
+    """One reading, over partial indexes: its cost grows with what is open, not with what was."""
+    unsent, oldest_unsent = _count_and_oldest(work, outbox.c.created_at, outbox)
+    is_due = sa.and_(webhook_deliveries.c.next_try_at <= now, webhooks.c.disabled_at.is_(None))
+    due, oldest_due = _count_and_oldest(
+        work,
+        webhook_deliveries.c.next_try_at,
+        webhook_deliveries.join(webhooks, webhooks.c.id == webhook_deliveries.c.webhook_id),
+        is_due,
+    )
+    return EngineState(
+        read_at=now.timestamp(),
+        stages=_stages(work, now),
+        services=_services(work, now),
+        outbox_unsent=unsent,
+        outbox_oldest_seconds=_age(oldest_unsent, now),
+        webhooks_due=due,
+        webhooks_overdue_seconds=_age(oldest_due, now),
+    )
+
+
+def _stages(work: UnitOfWork, now: datetime) -> dict[tuple[str, str], StageLoad]:
+    ready = ready_stages.c
+    queued = sa.select(
+        ready.stage,
+        ready.queue_class,
+        sa.func.count(),
+        sa.func.min(ready.queued_at, type_=ready.queued_at.type),
+    ).group_by(ready.stage, ready.queue_class)
+    loads = {
+        (stage, queue_class): StageLoad(n, 0, _age(oldest, now))
+        for stage, queue_class, n, oldest in work.connection.execute(queued)
+    }
+    running = (
+        sa.select(attempts.c.stage, attempts.c.queue_class, sa.func.count())
+        .where(attempts.c.closed_at.is_(None))
+        .group_by(attempts.c.stage, attempts.c.queue_class)
+    )
+    for stage, queue_class, n in work.connection.execute(running):
+        load = loads.get((stage, queue_class), StageLoad(0, 0, 0.0))
+        loads[stage, queue_class] = load._replace(running=n)
+    return loads
+
+
+def _services(work: UnitOfWork, now: datetime) -> dict[str, ServiceLoad]:
+    query = (
+        sa.select(
+            workers.c.service,
+            sa.func.count(),
+            sa.func.sum(workers.c.slots),
+            sa.func.sum(workers.c.busy),
+        )
+        .where(workers.c.seen_at >= now - ALIVE, workers.c.slots > 0)
+        .group_by(workers.c.service)
+    )
+    return {
+        service: ServiceLoad(n, int(slots), int(busy))
+        for service, n, slots, busy in work.connection.execute(query)
+    }
+
+
+def _count_and_oldest(
+    work: UnitOfWork,
+    moment: sa.Column[Any],
+    source: sa.FromClause,
+    *where: sa.ColumnElement[bool],
+) -> tuple[int, datetime | None]:
+    oldest = sa.func.min(moment, type_=moment.type)
+    row = work.connection.execute(
+        sa.select(sa.func.count(), oldest).select_from(source).where(*where)
+    ).one()
+    return int(row[0]), row[1]
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0.0) if moment is not None else 0.0
