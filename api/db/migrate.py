@@ -1,0 +1,118 @@
+"""Brings the database up to date; run by its owner, never by the gateway."""
+
+import functools
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection, Engine
+
+from api.db.row_security import ROLES
+from api.db.session import open_database, parse_database_url
+from shared.errors import InvalidInput, Unavailable
+
+_MIGRATION_LOCK = 0x7A1C_0002
+
+
+def migrate_database(url: str, owner_url: str | None = None) -> str:
+    """Make or upgrade the schema and let the gateway's login role in; doing it again is harmless.
+
+    Args:
+        url: How the gateway logs in.
+        owner_url: How the owner logs in; by default the same. Where it differs, the role of ``url``
+            is made if there is none, and may do nothing but take the product's roles.
+
+    Returns:
+        The revision that the database now has.
+
+    Raises:
+        InvalidInput: ``bad_database_url``; ``login_role_too_strong`` the gateway's role could pass
+            over row-level security.
+        Unavailable: ``database_unavailable``.
+    """
+    database = open_database(owner_url or url)
+    try:
+        with database.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            command.upgrade(_alembic(connection), "head")
+            if connection.dialect.name == "postgresql":
+                _let_in(connection, url)
+            return str(MigrationContext.configure(connection).get_current_revision())
+    except sa.exc.OperationalError as error:
+        raise Unavailable(
+            "database_unavailable", f"the database cannot be reached: {error.orig}"
+        ) from error
+    finally:
+        database.dispose()
+
+
+def check_database(database: Engine) -> None:
+    """Prove that the database answers and has this product's revision; for ``/readyz``.
+
+    Raises:
+        Unavailable: ``database_unavailable``; ``database_not_migrated``.
+    """
+    wanted = _newest_revision()
+    try:
+        with database.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL ROLE {ROLES[1]}")
+            found = MigrationContext.configure(connection).get_current_revision()
+    except sa.exc.SQLAlchemyError as error:
+        raise Unavailable("database_unavailable", "the database does not answer") from error
+    if found != wanted:
+        raise Unavailable(
+            "database_not_migrated",
+            f"the database has revision {found}, this version needs {wanted}: "
+            "run talksplat migrate",
+        )
+
+
+@functools.cache
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(_alembic(None)).get_current_head()
+
+
+def _alembic(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _let_in(connection: Connection, url: str) -> None:
+    """Let the gateway's login role take the product's roles, and nothing else."""
+    login = parse_database_url(url)
+    name, password = login.username, login.password
+    owner = connection.execute(sa.text("SELECT current_user")).scalar_one()
+    quote = connection.dialect.identifier_preparer.quote
+    connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {ROLES[1]}")
+    if not name or name == owner:
+        if not _is_superuser(connection, owner):
+            connection.exec_driver_sql(f"GRANT {', '.join(ROLES)} TO {quote(owner)}")
+        return
+    query = sa.text("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = :name")
+    found = connection.execute(query, {"name": name}).one_or_none()
+    if found is None:
+        text = sa.literal(password or "").compile(
+            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        secret = f"PASSWORD {text}" if password else ""
+        connection.exec_driver_sql(f"CREATE ROLE {quote(name)} LOGIN NOINHERIT {secret}")
+    elif found.rolsuper or found.rolbypassrls:
+        raise InvalidInput(
+            "login_role_too_strong",
+            f"role {name!r} of TALKSPLAT_DATABASE_URL is a superuser or bypasses row-level "
+            "security; name an ordinary role, which is made if there is none",
+        )
+    connection.exec_driver_sql(f"ALTER ROLE {quote(name)} NOINHERIT")
+    connection.exec_driver_sql(f"GRANT {', '.join(ROLES)} TO {quote(name)}")
+
+
+def _is_superuser(connection: Connection, role: str) -> bool:
+    query = sa.text("SELECT rolsuper FROM pg_roles WHERE rolname = :name")
+    return bool(connection.execute(query, {"name": role}).scalar())
