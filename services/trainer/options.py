@@ -19,7 +19,7 @@ class Budget(NamedTuple):
 
 BUDGETS: dict[Preset, Budget] = {
     "draft": Budget(n_steps=1200, n_start=10_000, n_gaussians=14_000),
-    "standard": Budget(n_steps=5000, n_start=16_000, n_gaussians=32_000),
+    "standard": Budget(n_steps=2500, n_start=16_000, n_gaussians=32_000),
     "high": Budget(n_steps=24_000, n_start=24_000, n_gaussians=60_000),
 }
 
@@ -34,7 +34,7 @@ class TrainOptions(BaseModel):
     method_options: dict[str, int | float | str | bool] = {}
     """Structure of the method; each method names its own."""
     preset: Preset = "standard"
-    """``draft`` in a minute, ``standard`` in some seven, ``high`` overnight on a laptop."""
+    """``draft`` in a minute, ``standard`` in some four, ``high`` overnight on a laptop."""
     max_steps: int | None = Field(None, ge=1)
     """Optimizer steps instead of the preset's; 300 is enough for a smoke test."""
     max_gaussians: int | None = Field(None, ge=100)
