@@ -82,6 +82,19 @@ def take_removals(work: UnitOfWork, now: datetime, limit: int) -> list[Removal]:
     return [Removal(*row) for row in work.connection.execute(query)]
 
 
+def has_due(work: UnitOfWork, now: datetime) -> bool:
+    """Whether there is anything to remove."""
+    query = sa.select(sa.literal(1)).where(removals.c.not_before <= now, work.owned(removals))
+    return work.connection.execute(query.limit(1)).first() is not None
+
+
+def postpone(work: UnitOfWork, claimed: list[Removal], until: datetime) -> None:
+    """Keep others from removals that are being carried out."""
+    ids = [removal.removal_id for removal in claimed]
+    statement = sa.update(removals).where(removals.c.id.in_(ids), work.owned(removals))
+    work.connection.execute(statement.values(not_before=until))
+
+
 def finish_removal(
     work: UnitOfWork, removal: Removal, n_objects: int, n_bytes: int, now: datetime
 ) -> None:
