@@ -3,7 +3,7 @@
 Each page is one index scan: ``(tenant_id, created_at, id)`` backwards from the cut.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -91,6 +91,15 @@ def find_job(work: UnitOfWork, job_id: str) -> StoredJob | None:
     """One job."""
     row = _one(work, tables.jobs, job_id)
     return stored_job_of(row) if row is not None else None
+
+
+def read_versions(work: UnitOfWork, job_ids: Collection[str]) -> dict[str, int]:
+    """Versions of some jobs; those that are gone are left out."""
+    columns = tables.jobs.c
+    query = sa.select(columns.id, columns.version).where(
+        work.owned(tables.jobs), columns.id.in_(job_ids)
+    )
+    return {row.id: row.version for row in work.connection.execute(query)}
 
 
 def list_deletions(work: UnitOfWork, after: Cut | None, n_rows: int) -> list[Deletion]:

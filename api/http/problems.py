@@ -12,36 +12,64 @@ from shared.errors import InvalidInput, PlatformError, Unavailable
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_BY_CODE: Mapping[str, int] = {
+    # What HTTP itself refuses.
     "bad_cursor": 400,
     "bad_header": 400,
     "bad_idempotency_key": 400,
     "idempotency_key_missing": 400,
     "malformed_body": 400,
     "unauthenticated": 401,
-    "link_refused": 403,
     "scope_missing": 403,
     "not_found": 404,
-    "method_not_allowed": 405,
     "body_too_slow": 408,
     "request_in_progress": 409,
-    "upload_expired": 410,
     "precondition_failed": 412,
     "body_too_large": 413,
     "unsupported_media_type": 415,
-    "idempotency_key_reused": 422,
-    "invalid_request": 422,
     "precondition_required": 428,
     "rate_limited": 429,
     "too_many_streams_open": 429,
-    "internal_error": 500,
+    # What is not there, or not the caller's.
+    "object_not_found": 404,
+    "unknown_avatar": 404,
+    "unknown_job": 404,
+    "unknown_upload": 404,
+    "unknown_video": 404,
+    # What is not possible in the present state.
+    "avatar_not_ready": 409,
+    "job_finished": 409,
+    "job_not_retryable": 409,
+    "key_not_live": 409,
+    "tenant_exists": 409,
+    "too_many_webhooks": 409,
+    "upload_in_use": 409,
+    "upload_missing": 409,
+    "upload_not_ready": 409,
+    "version_conflict": 412,
+    "webhook_disabled": 409,
+    "upload_expired": 410,
+    # What is not allowed.
+    "bad_link": 403,
+    "bad_store_key": 403,
+    "consent_expired": 403,
+    "consent_other_capture": 403,
+    "consent_revoked": 403,
+    "consent_scope": 403,
+    "link_expired": 403,
+    # What is too much.
+    "too_large": 413,
+    "quota_compute_seconds": 429,
+    "quota_open_jobs": 429,
+    "quota_stored_bytes": 429,
 }
-"""Statuses of codes that are not those of a refused input, which is 422.
+"""Statuses of codes; an input that is refused for any other reason is 422."""
 
-Modules of the engine that refuse for other reasons are listed in ``ENGINE_STATUS_BY_CODE``.
-"""
-
-ENGINE_STATUS_BY_CODE: Mapping[str, int] = {}
-
+RETRY_AFTER_BY_CODE: Mapping[str, int] = {
+    "quota_compute_seconds": 3600,
+    "quota_open_jobs": 30,
+    "quota_stored_bytes": 3600,
+}
+"""Seconds that a caller is told to wait until it may be otherwise."""
 INVALID_INPUT_STATUS = 422
 UNAVAILABLE_STATUS = 503
 RETRY_AFTER_SECONDS = 5
@@ -104,8 +132,7 @@ def status_of(error: PlatformError) -> int:
     """HTTP status of an error of the product's own tree."""
     if isinstance(error, Unavailable):
         return UNAVAILABLE_STATUS
-    known = STATUS_BY_CODE.get(error.code) or ENGINE_STATUS_BY_CODE.get(error.code)
-    return known or INVALID_INPUT_STATUS
+    return STATUS_BY_CODE.get(error.code, INVALID_INPUT_STATUS)
 
 
 def problem_of(error: PlatformError, instance: str, request_id: str) -> Response:
@@ -114,6 +141,8 @@ def problem_of(error: PlatformError, instance: str, request_id: str) -> Response
     headers = dict(error.headers) if isinstance(error, Refused) else {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.code in RETRY_AFTER_BY_CODE:
+        headers["Retry-After"] = str(RETRY_AFTER_BY_CODE[error.code])
     errors = error.errors if isinstance(error, Refused) else []
     return render_problem(
         _problem(status, error.code, error.message, instance, request_id=request_id, errors=errors),

@@ -86,7 +86,9 @@ _LONGEST = 3600.0
 
 
 def rate_headers(standings: list[Standing]) -> dict[str, str]:
-    """The two header fields for what was counted."""
+    """The two header fields for what was counted; none where nothing was."""
+    if not standings:
+        return {}
     return {
         "RateLimit-Policy": ", ".join(standing.policy.header for standing in standings),
         "RateLimit": ", ".join(standing.header for standing in standings),

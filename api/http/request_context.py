@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
 from starlette.datastructures import MutableHeaders
@@ -10,28 +10,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import internal_problem
+from api.http.rate_limits import rate_headers
 from shared.observability.logs import bound_fields, log_event, log_failure
 from shared.observability.trace import HEADER, TraceContext, continue_trace
 
 _STATE, _TRACE = "state", "talksplat_trace"
+STANDINGS = "talksplat_standings"
+"""Where the rates that a request was counted against stand in its state."""
 UNMATCHED = "unmatched"
 _CLIENT_LEFT = 499
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-class ObserveRequest(Protocol):
-    """Counts one request."""
+class RequestTelemetry(Protocol):
+    """Counts requests."""
 
-    def __call__(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Tell telemetry; ``route`` is a template, never a path with ids."""
+    def request_started(self) -> None:
+        """A request came in."""
+
+    def request_finished(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """It was answered; ``route`` is a template, never a path with ids."""
 
 
 class RequestContext:
     """ASGI middleware; the only place beside ``stage_runner`` that catches every error."""
 
-    def __init__(self, app: ASGIApp, observe: ObserveRequest, logger: logging.Logger) -> None:
+    def __init__(self, app: ASGIApp, telemetry: RequestTelemetry, logger: logging.Logger) -> None:
         self._app = app
-        self._observe = observe
+        self._telemetry = telemetry
         self._logger = logger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +47,8 @@ class RequestContext:
             return
         trace = continue_trace(_header(scope, HEADER))
         scope.setdefault(_STATE, {})[_TRACE] = trace
-        answer = _Answer(send, trace)
+        answer = _Answer(send, trace, scope[_STATE])
+        self._telemetry.request_started()
         started = time.perf_counter()
         with bound_fields(trace_id=trace.trace_id, request_id=trace.trace_id):
             try:
@@ -57,7 +64,9 @@ class RequestContext:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        self._observe(scope["method"], route, status, seconds)
+        self._telemetry.request_finished(
+            route=route, method=scope["method"], status=status, seconds=seconds
+        )
         if scope["path"] not in _QUIET:
             log_event(
                 self._logger,
@@ -79,9 +88,10 @@ def trace_of(request: Request) -> TraceContext:
 class _Answer:
     """Sends on what the application answers, with the headers that every answer has."""
 
-    def __init__(self, send: Send, trace: TraceContext) -> None:
+    def __init__(self, send: Send, trace: TraceContext, state: Mapping[str, Any]) -> None:
         self._send = send
         self._trace = trace
+        self._state = state
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -91,6 +101,8 @@ class _Answer:
             headers[HEADER] = self._trace.header
             headers["X-Request-Id"] = self._trace.trace_id
             headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in rate_headers(self._state.get(STANDINGS, [])).items():
+                headers.setdefault(name, value)
         await self._send(message)
 
 

@@ -34,7 +34,7 @@ class AnswerBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-B = TypeVar("B", bound=AnswerBody)
+B = TypeVar("B")
 
 
 class Page(AnswerBody, Generic[B]):

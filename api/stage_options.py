@@ -1,0 +1,66 @@
+"""From what a caller chooses to the options of each stage; the services check them again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.catalog import Catalog
+from api.schemas.avatars import AvatarOptions
+from api.schemas.videos import VideoOptions
+from shared.errors import InvalidInput
+
+StageOptions = Mapping[str, Mapping[str, Any]]
+
+
+def avatar_stage_options(chosen: AvatarOptions, catalog: Catalog) -> StageOptions:
+    """Options of the stages of ``create_avatar``.
+
+    Raises:
+        InvalidInput: ``unknown_plugin``.
+    """
+    _check_plugin("options.method", chosen.method, catalog.avatar_methods)
+    rasterizer = _rasterizer(chosen.rasterizer, catalog)
+    return {
+        "preprocess": {"holdout_seconds": chosen.holdout_seconds, "seed": chosen.seed},
+        "train": {
+            "method": chosen.method,
+            "preset": chosen.preset,
+            "seed": chosen.seed,
+            **rasterizer,
+        },
+        "fit_motion": {"seed": chosen.seed},
+        "render_heldout": rasterizer,
+    }
+
+
+def video_stage_options(chosen: VideoOptions, catalog: Catalog) -> StageOptions:
+    """Options of the stages of ``create_video``.
+
+    Raises:
+        InvalidInput: ``unknown_plugin``.
+    """
+    height = {} if chosen.height is None else {"height": chosen.height}
+    return {
+        "animate": {
+            "pose_source": chosen.pose_source,
+            "articulation": chosen.articulation,
+            "seed": chosen.seed,
+        },
+        "render": {
+            "background": chosen.background,
+            "camera": chosen.camera,
+            **height,
+            **_rasterizer(chosen.rasterizer, catalog),
+        },
+    }
+
+
+def _rasterizer(name: str | None, catalog: Catalog) -> dict[str, str]:
+    if name is None:
+        return {}
+    _check_plugin("options.rasterizer", name, catalog.rasterizers)
+    return {"rasterizer": name}
+
+
+def _check_plugin(field: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise InvalidInput("unknown_plugin", f"{field} is {name!r}; there are: {', '.join(known)}")
