@@ -11,7 +11,7 @@ from api.db.consents import BoundJob
 from api.db.records import Consent, ConsentUse, Deletion
 from api.db.session import engine_work, tenant_work
 from api.db.unit_of_work import UnitOfWork
-from api.jobs.use_cases import Origin, cancel_job, delete_avatar
+from api.jobs.use_cases import Origin, cancel_job, delete_avatar, delete_upload, delete_video
 from shared.errors import InvalidInput
 
 REASON = "consent_revoked"
@@ -44,15 +44,7 @@ def revoke_consent(
         for bound in rows.open_jobs_under(work, consent_id)
         if _stop(work, bound, origin.now)
     ]
-    deletions = []
-    if is_purge:
-        for avatar_id in rows.avatars_under(work, consent_id):
-            deletions.append(
-                delete_avatar(
-                    work, avatar_id, origin, reason=REASON, with_videos=True, with_capture=True
-                )
-            )
-            _note(work, consent, "purge", avatar_id, origin.now)
+    deletions = _purge(work, consent, origin) if is_purge else []
     return Revoked(read_consent(work, consent_id), tuple(stopped), tuple(deletions))
 
 
@@ -69,6 +61,26 @@ def stop_unconsented(database: Engine, now: datetime) -> int:
         with tenant_work(database, bound.tenant_id) as work:
             n_stopped += _stop(work, bound, now)
     return n_stopped
+
+
+def _purge(work: UnitOfWork, consent: Consent, origin: Origin) -> list[Deletion]:
+    """Remove avatars with their videos and capture, then what outlived an avatar deleted before."""
+    consent_id = consent.consent_id
+    receipts = [
+        delete_avatar(work, avatar_id, origin, reason=REASON, with_videos=True, with_capture=True)
+        for avatar_id in rows.avatars_under(work, consent_id)
+    ]
+    receipts += [
+        delete_video(work, video_id, origin, reason=REASON)
+        for video_id in rows.videos_under(work, consent_id)
+    ]
+    receipts += [
+        delete_upload(work, upload_id, origin, reason=REASON)
+        for upload_id in rows.unused_captures(work, consent.capture_sha256)
+    ]
+    for receipt in receipts:
+        _note(work, consent, "purge", receipt.subject_id, origin.now)
+    return receipts
 
 
 def _stop(work: UnitOfWork, bound: BoundJob, now: datetime) -> bool:

@@ -7,9 +7,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from api.db.listings import is_after
-from api.db.records import Consent, ConsentUse, Cut
+from api.db.records import Consent, ConsentUse, Cut, UploadStatus
 from api.db.statements import upsert
-from api.db.tables import avatars, consent_revocations, consent_uses, consents, jobs, videos
+from api.db.tables import (
+    avatars,
+    consent_revocations,
+    consent_uses,
+    consents,
+    jobs,
+    uploads,
+    videos,
+)
 from api.db.unit_of_work import UnitOfWork
 
 
@@ -113,6 +121,30 @@ def avatars_under(work: UnitOfWork, consent_id: str) -> list[str]:
     """Ids of the tenant's avatars that a consent allows."""
     query = sa.select(avatars.c.id).where(work.owned(avatars), avatars.c.consent_id == consent_id)
     return list(work.connection.execute(query.order_by(avatars.c.id)).scalars())
+
+
+def videos_under(work: UnitOfWork, consent_id: str) -> list[str]:
+    """Ids of the tenant's videos that a consent has allowed; their avatar may be gone."""
+    allowed = sa.select(consent_uses.c.resource_id).where(
+        work.owned(consent_uses),
+        consent_uses.c.consent_id == consent_id,
+        consent_uses.c.is_allowed.is_(sa.true()),
+    )
+    query = sa.select(videos.c.id).where(work.owned(videos), videos.c.id.in_(allowed))
+    return list(work.connection.execute(query.order_by(videos.c.id)).scalars())
+
+
+def unused_captures(work: UnitOfWork, capture_sha256: str) -> list[str]:
+    """Ids of the tenant's uploads of a recording from which no avatar is left."""
+    is_used = sa.exists().where(avatars.c.capture_upload_id == uploads.c.id)
+    query = sa.select(uploads.c.id).where(
+        work.owned(uploads),
+        uploads.c.purpose == "capture",
+        uploads.c.sha256 == capture_sha256,
+        uploads.c.status != UploadStatus.verifying.value,
+        ~is_used,
+    )
+    return list(work.connection.execute(query.order_by(uploads.c.id)).scalars())
 
 
 def bound_jobs(work: UnitOfWork, job_ids: Sequence[str]) -> list[BoundJob]:

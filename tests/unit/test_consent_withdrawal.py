@@ -26,7 +26,7 @@ from api.db.session import engine_work, open_database, tenant_work
 from api.db.tenants import add_tenant
 from api.jobs.apply import origin_at
 from api.jobs.job import JobStatus
-from api.jobs.use_cases import NewAvatar, new_job, submit_avatar, submit_job
+from api.jobs.use_cases import NewAvatar, delete_avatar, new_job, submit_avatar, submit_job
 
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _END = _NOW + timedelta(days=30)
@@ -200,6 +200,20 @@ def test_a_purge_can_follow_a_revocation(database: Engine) -> None:
 
     assert (first.consent.revoked_at, ()) == (again.consent.revoked_at, again.stopped_jobs)
     assert [1, 0] == [len(again.deletions), len(_revoke(database, made, is_purge=True).deletions)]
+
+
+def test_a_purge_finds_what_outlived_its_avatar(database: Engine) -> None:
+    """A video and a capture that were kept when the avatar was deleted."""
+    made = Made(database)
+    with tenant_work(database, "ten_a") as work:
+        use_consent(work, made.consent_id, Action.create_video, made.video_id, _NOW)
+        delete_avatar(work, made.avatar_id, _ORIGIN)
+
+    revoked = _revoke(database, made, is_purge=True)
+
+    assert {("video", made.video_id), ("upload", made.capture_id)} == {
+        (receipt.subject_kind, receipt.subject_id) for receipt in revoked.deletions
+    }
 
 
 def test_queued_jobs_stop_when_their_consent_ends(database: Engine) -> None:
