@@ -6,14 +6,22 @@ and ``sequence`` grows within one run of an attempt.
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    TypeAdapter,
+)
 
 from shared.contracts.command import Id, Name, Traceparent
 
 MAX_MESSAGE = 2000
 ErrorCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """One of those in docs/errors.md."""
-Fact = bool | int | float | str | None
+Fact = bool | int | FiniteFloat | str | None
 
 
 class AttemptEvent(BaseModel):

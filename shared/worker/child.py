@@ -1,0 +1,180 @@
+"""The process in which a stage runs: ``python -m shared.worker.child WORKSPACE FD``.
+
+It gets folders and tells what happens, one JSON object per line, through FD. It has neither broker
+nor store nor their passwords. It ends with its parent: by the kernel's signal, and when the pipe
+from the parent closes.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any, TextIO
+
+from shared.errors import PlatformError, Unavailable
+from shared.settings import read_settings
+from shared.worker.stage_entry import StageEntry, find_entry
+from shared.worker.workspace import Workspace
+
+_PR_SET_PDEATHSIG = 1
+_TELL_SECONDS = 0.2
+LAG = 0.005
+"""Share of the stage that may be done before the last checkpoint is safe: with checkpoints every
+4 %, a kill costs less than 5 % of the steps."""
+
+
+class Parent:
+    """The line to the parent, and what it has said."""
+
+    def __init__(self, telling: TextIO) -> None:
+        self._telling = telling
+        self._told_at = 0.0
+        self._saved = threading.Condition()
+        self._n_saved = 0
+
+    def tell(self, **said: Any) -> None:  # noqa: ANN401 - anything that JSON can say
+        """Write one line."""
+        self._telling.write(json.dumps(said) + "\n")
+        self._telling.flush()
+
+    def tell_progress(self, fraction: float, message: str) -> None:
+        """Write a line now and then."""
+        if monotonic() - self._told_at >= _TELL_SECONDS or fraction >= 1:
+            self._told_at = monotonic()
+            self.tell(progress=float(fraction), message=str(message)[:500])
+
+    def listen(self) -> None:
+        """Note which checkpoints are safe; when the parent is gone, go too."""
+        for line in sys.stdin:
+            with self._saved:
+                self._n_saved = int(line)
+                self._saved.notify_all()
+        os._exit(70)
+
+    def wait_until_saved(self, number: int) -> None:
+        """Wait for a checkpoint to be safe."""
+        with self._saved:
+            self._saved.wait_for(lambda: self._n_saved >= number)
+
+
+class CheckpointWatch:
+    """Sees checkpoints appear, while the stage reports progress, and sends them off."""
+
+    def __init__(self, entry: StageEntry, workspace: Workspace, parent: Parent) -> None:
+        self._folder = workspace.out / (entry.checkpoints or "")
+        self._index = self._folder / entry.checkpoint_index
+        self._snapshots = workspace.snapshots
+        self._parent = parent
+        self._seen = _identity(self._index)
+        self._number = 0
+        self._fraction = 0.0
+
+    def look(self, fraction: float) -> None:
+        """Called in the stage's own thread, so the files stand still meanwhile."""
+        if self._number and fraction - self._fraction > LAG:
+            self._parent.wait_until_saved(self._number)
+        found = _identity(self._index)
+        if found is None or found == self._seen:
+            return
+        self._parent.wait_until_saved(self._number)
+        self._seen, self._fraction = found, fraction
+        self._number += 1
+        _link_files(self._folder, self._snapshots / str(self._number))
+        self._parent.tell(checkpoint=self._number, progress=float(fraction))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the order that lies in the workspace; the outcome is told, not returned."""
+    workspace, telling = Workspace(Path(arguments[0])), int(arguments[1])
+    _die_with_parent(int(arguments[2]))
+    with os.fdopen(telling, "w", encoding="utf-8") as stream:
+        parent = Parent(stream)
+        threading.Thread(target=parent.listen, daemon=True).start()
+        with _told_errors(parent):
+            parent.tell(facts=_run(workspace, parent))
+    return 0
+
+
+def _run(workspace: Workspace, parent: Parent) -> dict[str, Any]:
+    order = json.loads(workspace.order.read_bytes())
+    _limit_threads()
+    entry = find_entry(order["modules"], order["entry"])
+    watch = None
+    if entry.checkpoints is not None:
+        if workspace.checkpoint.is_dir():
+            workspace.checkpoint.rename(workspace.out / entry.checkpoints)
+        watch = CheckpointWatch(entry, workspace, parent)
+
+    def progress(fraction: float, message: str) -> None:
+        if watch is not None:
+            watch.look(fraction)
+        parent.tell_progress(fraction, message)
+
+    return entry.run(workspace.inputs, order["options"], workspace.out, progress)
+
+
+@contextlib.contextmanager
+def _told_errors(parent: Parent) -> Iterator[None]:
+    """Tell errors of ours in their own words, and bugs without their insides."""
+    try:
+        yield
+    except PlatformError as error:
+        _tell_failure(parent, error)
+    except MemoryError:
+        _tell_failure(
+            parent, Unavailable("out_of_memory", "the stage needs more memory than there is")
+        )
+    except Exception:  # noqa: BLE001 - the edge of the process: its log keeps it, nobody else
+        _tell_failure(
+            parent,
+            Unavailable(
+                "internal_error", "the stage failed unexpectedly; the worker's log has the details"
+            ),
+        )
+
+
+def _tell_failure(parent: Parent, error: PlatformError) -> None:
+    traceback.print_exc()
+    parent.tell(code=error.code, message=error.message, retryable=error.retryable)
+
+
+def _die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel to kill this process when the parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(70)  # it ended before we asked
+
+
+def _limit_threads() -> None:
+    """Give compute libraries the operator's number of threads, before they are imported."""
+    n_threads = read_settings(os.environ).n_threads or len(os.sched_getaffinity(0))
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(n_threads)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _link_files(source: Path, target: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file() and path.suffix != ".part":
+            linked = target / path.relative_to(source)
+            linked.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, linked)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
