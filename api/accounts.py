@@ -8,6 +8,7 @@ from api.db.api_keys import add_key, expire_key, find_key, revoke_key
 from api.db.records import ApiKey, KeyScope, Quotas, Tenant
 from api.db.tenants import add_tenant, find_tenant
 from api.db.unit_of_work import UnitOfWork
+from api.ids import missing
 from api.tokens import digest_of, new_token
 from shared.errors import InvalidInput
 
@@ -69,7 +70,7 @@ def create_key(work: UnitOfWork, tenant_id: str, terms: KeyTerms, making: Making
         InvalidInput: ``not_found`` there is no such tenant; ``bad_expiry`` it would be over.
     """
     if find_tenant(work, tenant_id) is None:
-        raise InvalidInput("not_found", f"there is no tenant {tenant_id}")
+        raise missing("ten", tenant_id)
     if terms.expires_at is not None and terms.expires_at <= making.now:
         raise InvalidInput("bad_expiry", "expires_at is past; choose a later moment or none")
     token = new_token(making.random_bytes)
@@ -121,5 +122,5 @@ def existing_key(work: UnitOfWork, tenant_id: str, key_id: str) -> ApiKey:
     """
     key = find_key(work, tenant_id, key_id)
     if key is None:
-        raise InvalidInput("not_found", f"there is no API key {key_id}")
+        raise missing("key", key_id)
     return key

@@ -45,6 +45,8 @@ class Parts:
     store: Store
     check_broker: Callable[[], None]
     """Raises ``Unavailable`` when the broker does not answer."""
+    wake_engine: Callable[[], None]
+    """Tells the engine's threads of this process to look at once."""
     catalog: Catalog
     telemetry: GatewayTelemetry
     registry: CollectorRegistry

@@ -1,5 +1,8 @@
 """Turns every refusal, ours or the framework's, into a problem document."""
 
+import re
+from http import HTTPStatus
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -44,5 +47,18 @@ async def _answer_framework_error(request: Request, error: Exception) -> Respons
     details = {404: "there is nothing at this address", 405: "this address has other methods"}
     detail = details.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
     trace_id = trace_of(request).trace_id
     return problem_with_status(error.status_code, detail, request.url.path, trace_id, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Methods of every route at this address; the router names those of the first only."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    return sorted(
+        method.upper()
+        for template, operations in paths.items()
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), request.url.path)
+        for method in operations
+    )

@@ -31,10 +31,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "too_many_streams_open": 429,
     # What is not there, or not the caller's.
     "object_not_found": 404,
-    "unknown_avatar": 404,
-    "unknown_job": 404,
-    "unknown_upload": 404,
-    "unknown_video": 404,
     # What is not possible in the present state.
     "avatar_not_ready": 409,
     "job_finished": 409,

@@ -19,6 +19,7 @@ from api.http.idempotency import Answer
 from api.http.openapi import IDEMPOTENCY_KEY, refusals
 from api.http.preferences import wait_seconds
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.jobs.use_cases import NewAvatar, delete_avatar, rename_avatar, submit_avatar
 from api.routes.files import AVATAR_FOLDERS, link_files
 from api.routes.submissions import answered, claim_of, do_once, wait_for_end
@@ -211,7 +212,7 @@ def _submit(call: Call, body: AvatarRequest, work: UnitOfWork) -> Answer:
 def _capture(work: UnitOfWork, upload_id: str) -> Upload:
     upload = find_upload(work, upload_id)
     if upload is None:
-        raise InvalidInput("unknown_upload", f"there is no upload {upload_id}")
+        raise missing("upl", upload_id)
     return upload
 
 
@@ -219,7 +220,7 @@ def _read(call: Call, avatar_id: str) -> Avatar:
     with call.work(is_read_only=True) as work:
         avatar = find_avatar(work, avatar_id)
     if avatar is None:
-        raise InvalidInput("unknown_avatar", f"there is no avatar {avatar_id}")
+        raise missing("ava", avatar_id)
     return avatar
 
 

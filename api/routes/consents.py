@@ -10,12 +10,12 @@ from api.db.records import Consent, Deletion
 from api.dependencies import MemberCall
 from api.http.answers import Cursor, Limit, Listing, json_answer, page_of
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.schemas.consents import ConsentBody, RevocationRequest
 from api.schemas.deletions import DeletionBody, RevocationBody
 from api.schemas.model import ConsentId, DeletionId, Page
 from api.views.consents import consent_body
 from api.views.resources import deletion_body
-from shared.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["consents"], route_class=StrictRoute)
 
@@ -107,7 +107,7 @@ async def get_deletion(deletion_id: DeletionId, call: MemberCall) -> Response:
         with call.work(is_read_only=True) as work:
             deletion = find_deletion(work, deletion_id)
         if deletion is None:
-            raise InvalidInput("not_found", f"there is no deletion {deletion_id}")
+            raise missing("del", deletion_id)
         return deletion
 
     return json_answer(deletion_body(await call.in_thread(read), call.address))

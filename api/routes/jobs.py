@@ -16,6 +16,7 @@ from api.http.idempotency import Answer
 from api.http.openapi import IDEMPOTENCY_KEY, refusals
 from api.http.preferences import wait_seconds
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.jobs.job import JobStatus, parse_job
 from api.jobs.use_cases import cancel_job, retry_job
 from api.routes.job_stream import read_chapter, tell_job
@@ -23,7 +24,6 @@ from api.routes.submissions import answered, claim_of, do_once, wait_for_end
 from api.schemas.jobs import JobBody
 from api.schemas.model import JobId, Page
 from api.views.jobs import job_body
-from shared.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 JobKind = Literal["create_avatar", "create_video", "verify_upload"]
@@ -87,7 +87,9 @@ async def cancel(job_id: JobId, call: MemberCall) -> Response:
             cancel_job(work, job_id, call.parts.now())
             return _read_within(call, work, job_id)
 
-    return json_answer(await call.in_thread(stop), 202)
+    body = await call.in_thread(stop)
+    call.parts.wake_engine()
+    return json_answer(body, 202)
 
 
 @router.post(
@@ -99,7 +101,7 @@ async def cancel(job_id: JobId, call: MemberCall) -> Response:
     responses=refusals(400, 404, 409, 422),
 )
 async def retry(request: Request, job_id: JobId, call: MemberCall) -> Response:
-    """Run the unfinished stages of a failed or canceled job again."""
+    """Run the unfinished stages of a failed job again; finished ones keep what they made."""
     claim = claim_of(request, call, None)
 
     def run_again(work: UnitOfWork) -> Answer:
@@ -133,7 +135,7 @@ async def stream_events(
     after = sse.read_last_event_id(last_event_id)
     first = await call.in_thread(read_chapter, call, job_id, after)
     if first is None:
-        raise InvalidInput("unknown_job", f"there is no job {job_id}")
+        raise missing("job", job_id)
     if first.is_ended and not first.events:
         return Response(status_code=204)
     parts = call.parts
@@ -150,7 +152,7 @@ def _read(call: Call, job_id: str) -> JobBody:
 def _read_within(call: Call, work: UnitOfWork, job_id: str) -> JobBody:
     stored = find_job(work, job_id)
     if stored is None:
-        raise InvalidInput("unknown_job", f"there is no job {job_id}")
+        raise missing("job", job_id)
     return _body(call, stored, queue_position(work, parse_job(stored.state)))
 
 

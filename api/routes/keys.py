@@ -13,12 +13,12 @@ from api.dependencies import AdminCall
 from api.http.answers import Cursor, Limit, Listing, json_answer, page_of
 from api.http.openapi import refusals
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.routes.tenants import admin_work, making_of
 from api.schemas.admin import KeyBody, KeyRequest, NewKeyBody, RotationRequest
 from api.schemas.model import KeyId, Page, TenantId
 from api.tokens import check_scope
 from api.views.accounts import key_body, new_key_body
-from shared.errors import InvalidInput
 
 router = APIRouter(
     prefix="/v1/admin/tenants/{tenant_id}/keys", tags=["admin"], route_class=StrictRoute
@@ -51,7 +51,7 @@ async def get_keys(
     def read() -> list[ApiKey]:
         with admin_work(call, tenant_id, is_read_only=True) as work:
             if find_tenant(work, tenant_id) is None:
-                raise InvalidInput("not_found", f"there is no tenant {tenant_id}")
+                raise missing("ten", tenant_id)
             return list_keys(work, tenant_id, cut, limit + 1)
 
     rows = await call.in_thread(read)

@@ -8,8 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from api.db.session import engine_work
-from api.dependencies import Parts, parts_of
+from api.db.migrate import check_database
+from api.dependencies import parts_of
 from api.http.answers import json_answer
 from shared.errors import Unavailable
 
@@ -53,7 +53,7 @@ async def get_readiness(request: Request) -> Response:
     """Readiness: database, broker and store answer."""
     parts = parts_of(request)
     checks: dict[str, Callable[[], None]] = {
-        "database": lambda: _check_database(parts),
+        "database": lambda: check_database(parts.database),
         "broker": parts.check_broker,
         "store": parts.store.check,
     }
@@ -86,11 +86,6 @@ async def get_metrics(request: Request) -> Response:
     """Telemetry for Prometheus."""
     text = await anyio.to_thread.run_sync(generate_latest, parts_of(request).registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
-
-
-def _check_database(parts: Parts) -> None:
-    with engine_work(parts.database, is_read_only=True) as work:
-        work.connection.exec_driver_sql("SELECT 1")
 
 
 def _outcome(check: Callable[[], None]) -> str:

@@ -14,9 +14,9 @@ from api.db.unit_of_work import UnitOfWork
 from api.dependencies import Call
 from api.http.answers import NO_STORE
 from api.http.idempotency import Answer, Claim, find_answer, fingerprint, keep_answer, read_key
+from api.ids import missing
 from api.jobs.job import TERMINAL_JOB, JobStatus
 from api.schemas.model import JobId
-from shared.errors import InvalidInput
 
 Do = Callable[[UnitOfWork], Answer]
 OpenWork = Callable[[], AbstractContextManager[UnitOfWork]]
@@ -47,7 +47,8 @@ def do_once(call: Call, claim: Claim, do: Do, open_work: OpenWork | None = None)
             return first
         answer = do(work)
         keep_answer(work, claim, answer, now)
-        return answer
+    call.parts.wake_engine()
+    return answer
 
 
 def answered(answer: Answer, *, waited: int = 0) -> Response:
@@ -64,7 +65,7 @@ async def wait_for_end(call: Call, job_id: str, seconds: int) -> None:
     """Return when the job has ended or time is up; holds no thread and no connection meanwhile.
 
     Raises:
-        InvalidInput: ``unknown_job``.
+        InvalidInput: ``not_found``.
         Refused: ``too_many_streams_open``.
     """
     parts = call.parts
@@ -82,10 +83,10 @@ def read_job(call: Call, job_id: JobId) -> StoredJob:
     """A job of the caller's tenant.
 
     Raises:
-        InvalidInput: ``unknown_job``.
+        InvalidInput: ``not_found``.
     """
     with call.work(is_read_only=True) as work:
         stored = find_job(work, job_id)
     if stored is None:
-        raise InvalidInput("unknown_job", f"there is no job {job_id}")
+        raise missing("job", job_id)
     return stored

@@ -14,6 +14,7 @@ from api.dependencies import AdminCall, Call, OperatorCall
 from api.http.answers import Cursor, Limit, Listing, json_answer, page_of
 from api.http.openapi import refusals
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.schemas.admin import QuotasBody, TenantBody, TenantChange, TenantRequest
 from api.schemas.model import Page, TenantId
 from api.views.accounts import quotas_body, tenant_body
@@ -140,4 +141,4 @@ def _existing(work: UnitOfWork, tenant_id: str) -> Tenant:
 
 
 def _unknown(tenant_id: str) -> InvalidInput:
-    return InvalidInput("not_found", f"there is no tenant {tenant_id}")
+    return missing("ten", tenant_id)

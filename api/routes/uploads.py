@@ -12,6 +12,7 @@ from api.http.answers import Cursor, Limit, Listing, json_answer, page_of, tagge
 from api.http.openapi import refusals
 from api.http.problems import Refused
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.jobs.job import Job
 from api.jobs.use_cases import NewUpload, complete_upload, delete_upload, request_upload
 from api.schemas.deletions import DeletionBody
@@ -77,6 +78,7 @@ async def complete(upload_id: UploadId, call: MemberCall) -> Response:
     Asking again answers with the same job. What is wrong is deleted, and the upload ``rejected``.
     """
     upload, job = await call.in_thread(_complete, call, upload_id)
+    call.parts.wake_engine()
     return json_answer(
         upload_body(upload, call.address),
         202,
@@ -130,7 +132,7 @@ def _read(call: Call, upload_id: str) -> Upload:
     with call.work(is_read_only=True) as work:
         upload = find_upload(work, upload_id)
     if upload is None:
-        raise InvalidInput("unknown_upload", f"there is no upload {upload_id}")
+        raise missing("upl", upload_id)
     return upload
 
 

@@ -17,6 +17,7 @@ from api.http.idempotency import Answer
 from api.http.openapi import IDEMPOTENCY_KEY, refusals
 from api.http.preferences import wait_seconds
 from api.http.strict_json import StrictRoute
+from api.ids import missing
 from api.jobs.use_cases import NewVideo, delete_video, submit_video
 from api.routes.avatars import Prefer
 from api.routes.files import VIDEO_FOLDERS, link_files
@@ -26,7 +27,6 @@ from api.schemas.model import AvatarId, Page, VideoId
 from api.schemas.videos import VideoBody, VideoRequest
 from api.stage_options import video_stage_options
 from api.views.resources import deletion_body, video_body
-from shared.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"], route_class=StrictRoute)
 
@@ -110,7 +110,7 @@ def _submit(call: Call, body: VideoRequest, work: UnitOfWork) -> Answer:
     origin = call.origin
     avatar = find_avatar(work, body.avatar_id)
     if avatar is None:
-        raise InvalidInput("unknown_avatar", f"there is no avatar {body.avatar_id}")
+        raise missing("ava", body.avatar_id)
     new = NewVideo(
         name=body.name,
         avatar_id=body.avatar_id,
@@ -128,7 +128,7 @@ def _read_whole(call: Call, video_id: str) -> VideoBody:
     with call.work(is_read_only=True) as work:
         video = find_video(work, video_id)
     if video is None:
-        raise InvalidInput("unknown_video", f"there is no video {video_id}")
+        raise missing("vid", video_id)
     is_ready = video.status is ResourceStatus.ready
     files = link_files(call, video.job_id, VIDEO_FOLDERS) if is_ready else None
     return video_body(video, call.address, files)

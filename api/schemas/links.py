@@ -17,7 +17,7 @@ class Links(AnswerBody):
     cancel: str | None = None
     """POST here to stop it; null once it has ended."""
     retry: str | None = None
-    """POST here to run it again; null unless it failed or was canceled."""
+    """POST here to run it again; null unless it failed."""
     result: str | None = None
     """What it made, once it succeeded."""
 

@@ -61,7 +61,7 @@ def job_links(job: Job, address: str) -> Links:
         self=own,
         events=f"{own}/events",
         cancel=None if job.status in TERMINAL_JOB else f"{own}/cancel",
-        retry=f"{own}/retry" if job.status in {JobStatus.failed, JobStatus.canceled} else None,
+        retry=f"{own}/retry" if job.status is JobStatus.failed else None,
         result=f"{address}/v1/{folder}/{job.resource_id}" if is_done else None,
     )
 

@@ -97,13 +97,12 @@ def _made_links(
     own: str, job_id: str, status: ResourceStatus, address: str, result: str | None
 ) -> Links:
     job = f"{address}/v1/jobs/{job_id}"
-    can_retry = status in {ResourceStatus.failed, ResourceStatus.canceled}
     return Links(
         self=own,
         job=job,
         events=f"{job}/events",
         cancel=f"{job}/cancel" if status is ResourceStatus.pending else None,
-        retry=f"{job}/retry" if can_retry else None,
+        retry=f"{job}/retry" if status is ResourceStatus.failed else None,
         result=result if status is ResourceStatus.ready else None,
     )
 
