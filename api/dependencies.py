@@ -29,6 +29,7 @@ from api.tokens import KeyCache, Principal, check_owner, check_scope, digest_of,
 from api.webhooks.address import AddressRules
 from shared.object_store import Store
 from shared.observability.gateway_telemetry import GatewayTelemetry
+from shared.observability.readiness import Readiness
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,8 +44,10 @@ class Parts:
     settings: GatewaySettings
     database: Engine
     store: Store
-    check_broker: Callable[[], None]
-    """Raises ``Unavailable`` when the broker does not answer."""
+    readiness: Readiness
+    """Tries database, broker and store."""
+    is_alive: Callable[[], bool]
+    """Whether the engine's threads of this process go on."""
     wake_engine: Callable[[], None]
     """Tells the engine's threads of this process to look at once."""
     catalog: Catalog

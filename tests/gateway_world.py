@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from api.accounts import KeyTerms, Making, create_key, create_tenant
 from api.catalog import read_catalog
 from api.db.listings import read_versions
-from api.db.migrate import migrate_database
+from api.db.migrate import check_database, migrate_database
 from api.db.records import KeyScope, Quotas, UploadStatus
 from api.db.resources import change_upload
 from api.db.session import engine_work, open_database
@@ -30,6 +30,7 @@ from api.settings import GatewaySettings
 from api.webhooks.address import AddressRules
 from shared.object_store import Store, open_store
 from shared.observability.gateway_telemetry import GatewayTelemetry
+from shared.observability.readiness import Readiness
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -149,7 +150,14 @@ def make_parts(world: World, settings: GatewaySettings) -> Parts:
         settings=settings,
         database=world.database,
         store=world.store,
-        check_broker=world.check_broker,
+        readiness=Readiness(
+            {
+                "database": lambda: check_database(world.database),
+                "broker": world.check_broker,
+                "store": world.store.check,
+            }
+        ),
+        is_alive=lambda: True,
         wake_engine=world.clock.wake,
         catalog=read_catalog(settings),
         telemetry=GatewayTelemetry(registry),
