@@ -8,7 +8,7 @@ from api.db import jobs, outbox, removals, usage
 from api.db.job_events import add_event
 from api.db.unit_of_work import UnitOfWork
 from api.ids import Kind, new_id
-from api.jobs.job import Job, StageStatus, job_prefix
+from api.jobs.job import Job, StageStatus, job_prefix, stored_bytes
 from api.jobs.outcomes import apply_outcome
 from api.jobs.plan import QueueClass
 from api.jobs.signals import Announce, JobCommand, JobSignal, RemoveFolder, WorkerEvent
@@ -91,11 +91,6 @@ def _obey(work: UnitOfWork, job: Job, command: JobCommand, origin: Origin) -> No
         )
     else:
         outbox.post(work, job.tenant_id, command, _queue_class(job, command), origin.now)
-
-
-def stored_bytes(job: Job) -> int:
-    """Bytes of a job's accepted outputs."""
-    return sum(stage.output.n_bytes for stage in job.stages if stage.output)
 
 
 def _queue_class(job: Job, command: RunStage | CancelStage) -> QueueClass:

@@ -7,9 +7,9 @@ from api.db.records import Avatar, Deletion, ResourceStatus, Upload, UploadStatu
 from api.db.tables import avatars, uploads, videos
 from api.db.unit_of_work import UnitOfWork
 from api.ids import missing
-from api.jobs.apply import Origin, apply_event, stored_bytes
+from api.jobs.apply import Origin, apply_event
 from api.jobs.attempt_rules import ZOMBIE_SECONDS
-from api.jobs.job import JobStatus, job_prefix
+from api.jobs.job import JobStatus, job_prefix, stored_bytes
 from api.jobs.signals import CancelRequested
 from shared.errors import InvalidInput
 

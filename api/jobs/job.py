@@ -160,6 +160,11 @@ def checkpoint_prefix(job: Job, stage: str) -> str:
     return f"{job_prefix(job.tenant_id, job.job_id)}{stage}/checkpoints/"
 
 
+def stored_bytes(job: Job) -> int:
+    """Bytes of a job's accepted outputs."""
+    return sum(stage.output.n_bytes for stage in job.stages if stage.output)
+
+
 def job_progress(job: Job) -> float:
     """Share of the whole job that is done, 0 to 1, by the stages' shares."""
     total = sum(stage.spec.share for stage in job.stages)

@@ -7,7 +7,7 @@ from api.db import removals, resources
 from api.db.records import UploadStatus
 from api.db.tables import avatars, videos
 from api.db.unit_of_work import UnitOfWork
-from api.jobs.job import Job, JobStatus
+from api.jobs.job import Job, JobStatus, job_prefix, stored_bytes
 
 _TABLES = {"create_avatar": avatars, "create_video": videos}
 
@@ -25,8 +25,15 @@ def apply_outcome(work: UnitOfWork, job: Job, now: datetime) -> None:
 
 def _apply_to_upload(work: UnitOfWork, job: Job, now: datetime) -> None:
     """A good upload becomes usable; a bad one is removed; one that was not looked at waits."""
+    if not job.is_terminal:
+        return
+    if job.status is JobStatus.succeeded:
+        folder = job_prefix(job.tenant_id, job.job_id)
+        removals.add_removal(
+            work, job.tenant_id, folder, now, counted_bytes=stored_bytes(job), job_id=job.job_id
+        )  # its facts are in the row, nobody reads its files
     upload = resources.lock_upload(work, job.resource_id)
-    if upload is None or upload.status is not UploadStatus.verifying or not job.is_terminal:
+    if upload is None or upload.status is not UploadStatus.verifying:
         return
     if job.status is JobStatus.succeeded:
         found = {key: value for facts in _facts(job).values() for key, value in facts.items()}

@@ -44,20 +44,21 @@ def find_overdue(
 ) -> Iterable[tuple[str, AttemptSignal]]:
     """What is to be told to which job.
 
-    A lease counts as run out only if everything that workers sent before its end has been read. A
+    Time runs only as far as workers' events have been read: a heartbeat may wait in the queue. A
     command that nobody took up counts as lost only while a worker of its service is idle: without
     one it simply waits in the queue.
     """
+    until = min(now, read_until)
     for each in attempts:
-        is_expired = each.lease_until <= min(now, read_until)
+        is_expired = each.lease_until <= until
         if each.status is StageStatus.dispatched:
             if is_expired and _has_idle(workers.get(each.service)):
                 yield each.job_id, LeaseExpired(each.stage, each.attempt)
         elif is_expired:
             yield each.job_id, LeaseExpired(each.stage, each.attempt)
-        elif each.deadline_at is not None and each.deadline_at <= now:
+        elif each.deadline_at is not None and each.deadline_at <= until:
             yield each.job_id, DeadlinePassed(each.stage, each.attempt)
-        elif each.progressed_at is not None and each.progressed_at + STALLED_AFTER <= now:
+        elif each.progressed_at is not None and each.progressed_at + STALLED_AFTER <= until:
             yield each.job_id, StallNoticed(each.stage, each.attempt)
 
 
