@@ -30,28 +30,12 @@ def measure_event(
     stage = job.stage(getattr(event, "stage", ""))
     if stage is None:
         return
-    if isinstance(event, Dispatch):
-        if stage.attempt > 1:
-            telemetry.stage_retried(stage.name)
-    elif isinstance(event, StageStarted | StageProgress):
-        if stage.started_at == now and stage.attempt == 1:
-            telemetry.stage_started(
-                stage.name, stage.spec.queue_class.value, waited_seconds(job, stage, now)
-            )
-    elif isinstance(event, StageSucceeded):
-        n_frames = event.facts.get("n_frames")
-        telemetry.stage_succeeded(
-            stage.name,
-            seconds=event.seconds,
-            at=now.timestamp(),
-            n_frames=n_frames if isinstance(n_frames, int | float) else 0,
-        )
-    elif isinstance(event, StageFailed):
-        telemetry.stage_failed(stage.name, event.code, seconds=event.seconds)
-    elif isinstance(event, StageCanceled):
-        telemetry.stage_canceled(stage.name, seconds=event.seconds)
+    if isinstance(event, Dispatch | StageStarted | StageProgress):
+        _measure_begin(telemetry, job, stage, event, now)
     elif isinstance(event, LeaseExpired | DeadlinePassed):
         _measure_loss(telemetry, stage, event, now)
+    elif isinstance(event, StageSucceeded | StageFailed | StageCanceled):
+        _measure_end(telemetry, stage, event, now)
 
 
 def waited_seconds(job: Job, stage: Stage, now: datetime) -> float:
@@ -73,3 +57,38 @@ def _measure_loss(
         code = "worker_lost" if isinstance(event, LeaseExpired) else "deadline_exceeded"
         seconds = (now - stage.started_at).total_seconds()
         telemetry.stage_failed(stage.name, code, seconds=seconds)
+
+
+def _measure_begin(
+    telemetry: GatewayTelemetry,
+    job: Job,
+    stage: Stage,
+    event: Dispatch | StageStarted | StageProgress,
+    now: datetime,
+) -> None:
+    if isinstance(event, Dispatch):
+        if stage.attempt > 1:
+            telemetry.stage_retried(stage.name)
+    elif stage.started_at == now and stage.attempt == 1:
+        waited = waited_seconds(job, stage, now)
+        telemetry.stage_started(stage.name, stage.spec.queue_class.value, waited)
+
+
+def _measure_end(
+    telemetry: GatewayTelemetry,
+    stage: Stage,
+    event: StageSucceeded | StageFailed | StageCanceled,
+    now: datetime,
+) -> None:
+    if isinstance(event, StageSucceeded):
+        n_frames = event.facts.get("n_frames")
+        telemetry.stage_succeeded(
+            stage.name,
+            seconds=event.seconds,
+            at=now.timestamp(),
+            n_frames=n_frames if isinstance(n_frames, int | float) else 0,
+        )
+    elif isinstance(event, StageFailed):
+        telemetry.stage_failed(stage.name, event.code, seconds=event.seconds)
+    else:
+        telemetry.stage_canceled(stage.name, seconds=event.seconds)

@@ -19,6 +19,7 @@ from shared.observability.redaction import Field, redact_field, redact_text
 
 LEVELS = ("debug", "info", "warning", "error")
 _FIELDS = "talksplat_fields"
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN = frozenset({"time", "level", "event", "logger", "process", "exception"})
 _QUIET = ("httpcore", "httpx", "urllib3", "amqp", "kombu", "uvicorn.access")
 """Libraries that tell every request; ours are counted and logged by ourselves."""
@@ -102,7 +103,7 @@ class LineFormatter(logging.Formatter):
             "logger": record.name,
             "process": self._process,
         }
-        fields = {**_bound.get(), **getattr(record, _FIELDS, {})}
+        fields = {**_bound.get(), **_extra(record), **getattr(record, _FIELDS, {})}
         line |= {
             f"{name}_" if name in _OWN else name: redact_field(name, value)
             for name, value in fields.items()
@@ -112,6 +113,15 @@ class LineFormatter(logging.Formatter):
         if self._is_json:
             return json.dumps(line, default=str, ensure_ascii=True)
         return _for_people(line)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Field]:
+    """Plain values that were given as ``extra=``, the standard library's way."""
+    return {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _STANDARD and isinstance(value, str | int | float | bool | None)
+    }
 
 
 def _timestamp(seconds: float) -> str:

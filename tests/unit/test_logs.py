@@ -87,6 +87,15 @@ def test_bound_fields_hold_inside_their_block_only(stream: io.StringIO) -> None:
     ] == told
 
 
+def test_extra_values_are_fields_too(stream: io.StringIO) -> None:
+    """Of libraries that log the standard way; what is no plain value stays out."""
+    _LOGGER.info("task received", extra={"queue": "batch", "event": "x", "data": {"a": object()}})
+
+    (line,) = _lines(stream)
+    assert ("batch", "x", "task received") == (line["queue"], line["event_"], line["event"])
+    assert "data" not in line
+
+
 def test_text_of_strangers_stays_on_its_line(stream: io.StringIO) -> None:
     """A line break in a field forges no second line."""
     log_event(_LOGGER, "failed", message='bad\n{"event":"forged"}\u2028')
