@@ -29,6 +29,7 @@ from api.settings import GatewaySettings
 from api.webhooks.address import AddressRules
 from api.webhooks.client import WebhookClient
 from api.webhooks.sender import Sender, send_next
+from shared.errors import InvalidInput
 from shared.messaging.backlog import count_waiting_events
 from shared.messaging.connection import check_broker
 from shared.messaging.event_source import receive_events
@@ -36,6 +37,7 @@ from shared.messaging.publisher import Publisher
 from shared.object_store import Store, open_store
 from shared.observability.gateway_telemetry import GatewayTelemetry
 from shared.observability.readiness import Readiness
+from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 _ENGINE_CONNECTIONS = 12
@@ -59,6 +61,23 @@ class _Opened(NamedTuple):
     store: Store
     telemetry: GatewayTelemetry
     rules: AddressRules
+
+
+def places_of(settings: Settings) -> Places:
+    """What the environment names.
+
+    Raises:
+        InvalidInput: ``missing_setting``.
+    """
+    found = (settings.database_url, settings.broker_url, settings.store_url)
+    names = ("TALKSPLAT_DATABASE_URL", "TALKSPLAT_BROKER_URL", "TALKSPLAT_STORE_URL")
+    absent = [name for name, url in zip(names, found, strict=True) if not url]
+    if absent:
+        raise InvalidInput(
+            "missing_setting",
+            f"set {', '.join(absent)}, or run talksplat serve, which needs none",
+        )
+    return Places(*(url or "" for url in found))
 
 
 @contextmanager
@@ -114,7 +133,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
                 webhook_rules=opened.rules,
                 now=_now,
                 monotonic=time.monotonic,
-                new_id=_new_id,
+                new_id=draw_id,
                 random_bytes=secrets.token_bytes,
             )
         )
@@ -160,5 +179,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_id(kind: str) -> str:
+def draw_id(kind: str) -> str:
+    """A new id of a kind (``api/ids.py``)."""
     return new_id(kind, _now())  # type: ignore[arg-type] # the kinds of api/ids.py
