@@ -93,7 +93,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
         open_database(places.database_url, pool_size=settings.database_connections),
         open_store(places.store_url),
         GatewayTelemetry(registry),
-        AddressRules(),
+        _webhook_rules(settings),
     )
     engine_database = open_database(places.database_url, pool_size=_ENGINE_CONNECTIONS)
     check_database(engine_database)
@@ -168,6 +168,15 @@ def _more_rounds(opened: _Opened) -> list[Round]:
         Round("consent", _CONSENT_SECONDS, lambda: stop_unconsented(database, _now())),
         Round("telemetry", _TELEMETRY_SECONDS, read_state),
     ]
+
+
+def _webhook_rules(settings: GatewaySettings) -> AddressRules:
+    return AddressRules(
+        frozenset(settings.webhook_ports),
+        settings.webhook_http,
+        settings.webhook_allowed_networks,
+        settings.webhook_forbidden_networks,
+    )
 
 
 def _read_versions(database: Database, job_ids: frozenset[str]) -> Mapping[str, int]:

@@ -1,12 +1,23 @@
 """Settings of the gateway alone, read from the environment once."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.errors import InvalidInput
 
 _PREFIX = "TALKSPLAT_"
+
+
+def _split(value: object) -> object:
+    """Elements of a list that is written with commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
 
 
 class GatewaySettings(BaseModel):
@@ -32,6 +43,14 @@ class GatewaySettings(BaseModel):
     """TALKSPLAT_LINK_MINUTES: how long a download link holds."""
     database_connections: int = Field(default=10, ge=1, le=100)
     """TALKSPLAT_DATABASE_CONNECTIONS: at most, by one gateway for requests."""
+    webhook_ports: Ports = (443, 8443)
+    """TALKSPLAT_WEBHOOK_PORTS: ports that webhooks may have, with commas between."""
+    webhook_http: bool = False
+    """TALKSPLAT_WEBHOOK_HTTP: allow webhooks without TLS, on 80 and 8080 too; for development."""
+    webhook_allowed_networks: Networks = ()
+    """TALKSPLAT_WEBHOOK_ALLOWED_NETWORKS: receivers reached though not public (10.1.0.0/16)."""
+    webhook_forbidden_networks: Networks = ()
+    """TALKSPLAT_WEBHOOK_FORBIDDEN_NETWORKS: public addresses of your own that none may reach."""
 
 
 def read_gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:

@@ -9,7 +9,7 @@ OTHER = "other"
 MAX_VALUES = 100
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class KnownNames:
