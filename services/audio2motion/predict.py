@@ -49,6 +49,15 @@ class AnimateOptions(BaseModel):
     """Decides when the eyes blink and where the loop of the head pose begins."""
 
 
+class RespeakOptions(BaseModel):
+    """Choices of a worker that re-speaks what was held out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    is_selfdriven: bool = False
+    """True takes everything that was tracked, False the head pose alone and the sound."""
+
+
 def animate_avatar(
     avatar: Path, speech: Path, options: AnimateOptions, out: Path, progress: Progress
 ) -> MotionManifest:

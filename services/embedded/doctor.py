@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from services.embedded.compute import available_cores
+from shared.compute import available_cores
 from shared.errors import MissingModel
 from shared.model_files import find_model_files
 from shared.plugins import load_plugin, plugin_names

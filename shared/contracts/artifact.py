@@ -20,7 +20,9 @@ from shared.errors import InvalidInput
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
 """How long a stage took; not hashed, so that equal inputs still give equal manifests."""
-ArtifactKind = Literal["tracked_dataset", "avatar", "motion_model", "motion", "video", "scores"]
+ArtifactKind = Literal[
+    "upload", "tracked_dataset", "avatar", "motion_model", "motion", "video", "scores"
+]
 Arrays = dict[str, NDArray[np.generic]]
 
 

@@ -13,6 +13,7 @@ from shared.contracts.motion import MotionManifest
 from shared.contracts.motion_model import MotionModelManifest
 from shared.contracts.scores import ScoresManifest
 from shared.contracts.tracked_dataset import TrackedDatasetManifest
+from shared.contracts.upload import UploadManifest
 from shared.contracts.video import VideoManifest
 
 MANIFESTS: dict[str, type[Manifest]] = {
@@ -21,6 +22,7 @@ MANIFESTS: dict[str, type[Manifest]] = {
     "motion_model": MotionModelManifest,
     "scores": ScoresManifest,
     "tracked_dataset": TrackedDatasetManifest,
+    "upload": UploadManifest,
     "video": VideoManifest,
 }
 """By artifact kind."""

@@ -36,7 +36,7 @@ def run_celery_worker(broker_url: str, worker: Worker, *, grace_seconds: float) 
     """
     app = create_app(broker_url, worker.service)
     _add_task(app, worker)
-    app.steps["consumer"].add(OneAtATime)
+    app.conf.worker_consumer = "shared.worker.celery_worker:StageConsumer"
     signals.setup_logging.connect(_leave_logging, weak=False)
     leaving = _Leaving(worker, grace_seconds)
     signals.worker_shutting_down.connect(leaving.begin, weak=False)
@@ -47,6 +47,7 @@ def run_celery_worker(broker_url: str, worker: Worker, *, grace_seconds: float) 
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
+        quiet=True,
     )
     celery_worker.start()
 
@@ -64,6 +65,22 @@ def hand_over(task: Any, app: Celery, consumer: Consumer, **options: Any) -> Any
         gate.look()
 
     return handle
+
+
+class StageConsumer(Consumer):
+    """Celery's consumer without remote control, gossip, and queues for delayed tasks."""
+
+    class Blueprint(Consumer.Blueprint):
+        """Connect, consume, loop."""
+
+        default_steps = (
+            "celery.worker.consumer.connection:Connection",
+            "celery.worker.consumer.mingle:Mingle",
+            "celery.worker.consumer.events:Events",
+            "celery.worker.consumer.tasks:Tasks",
+            "celery.worker.consumer.consumer:Evloop",
+            "shared.worker.celery_worker:OneAtATime",
+        )
 
 
 class OneAtATime(bootsteps.StartStopStep):

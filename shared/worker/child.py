@@ -8,6 +8,7 @@ from the parent closes.
 import contextlib
 import ctypes
 import json
+import math
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 
 from shared.errors import PlatformError, Unavailable
 from shared.settings import read_settings
-from shared.worker.stage_entry import StageEntry, find_entry
+from shared.worker.stage_entry import Facts, StageEntry, find_entry
 from shared.worker.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1
@@ -98,11 +99,19 @@ def main(arguments: list[str]) -> int:
         parent = Parent(stream)
         threading.Thread(target=parent.listen, daemon=True).start()
         with _told_errors(parent):
-            parent.tell(facts=_run(workspace, parent))
+            parent.tell(facts=_finite(_run(workspace, parent)))
     return 0
 
 
-def _run(workspace: Workspace, parent: Parent) -> dict[str, Any]:
+def _finite(facts: Facts) -> Facts:
+    """JSON and databases know neither infinity nor NaN; they become None."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in facts.items()
+    }
+
+
+def _run(workspace: Workspace, parent: Parent) -> Facts:
     order = json.loads(workspace.order.read_bytes())
     _limit_threads()
     entry = find_entry(order["modules"], order["entry"])

@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +25,8 @@ MAX_SMALL_BYTES = 64 << 20
 """Of a manifest."""
 PATIENCE_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 """Waits between tries while the store is away: about a minute."""
+TRANSFERS = 6
+"""Files moved at once: small ones wait for the server, not for the network."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -87,9 +90,12 @@ def upload_outputs(store: Store, out: Path, prefix: str, stop: Stop) -> Uploaded
     if manifest is None:
         raise InvalidInput("bad_output", f"the stage ended without writing {MANIFEST}")
     n_bytes = manifest.lstat().st_size
-    for name, path in sorted(files.items()):
-        patiently(lambda: store.put_file(prefix + name, path, stop.checked), stop)  # noqa: B023
-        n_bytes += path.lstat().st_size
+
+    def put(name: str) -> int:
+        patiently(lambda: store.put_file(prefix + name, files[name], stop.checked), stop)
+        return files[name].lstat().st_size
+
+    n_bytes += sum(_at_once(put, sorted(files)))
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
     return Uploaded(digest, len(files) + 1, n_bytes)
 
@@ -104,12 +110,20 @@ def _fetch_artifact(store: Store, prefix: str, folder: Path, stop: Stop) -> int:
     names = [info.key.removeprefix(prefix) for info in listed]
     if MANIFEST not in names:
         raise InvalidInput("object_not_found", f"{prefix} holds no finished artifact")
-    n_bytes = 0
-    for name in names:
-        if name != FINAL_EVENT:
-            n_bytes += _fetch_file(store, prefix + name, folder / name, stop)
+    names = [name for name in names if name != FINAL_EVENT]
+    sizes = _at_once(lambda name: _fetch_file(store, prefix + name, folder / name, stop), names)
     _verify(folder)
-    return n_bytes
+    return sum(sizes)
+
+
+def _at_once(action: Callable[[str], int], names: Sequence[str]) -> list[int]:
+    """Do ``action`` for all names, several at a time; the first error ends it."""
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        try:
+            return list(pool.map(action, names))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _fetch_file(store: Store, key: str, path: Path, stop: Stop) -> int:

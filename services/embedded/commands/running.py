@@ -29,7 +29,7 @@ def do_stage(
 
 def prepare(terminal: Terminal) -> None:
     """Set up threads and determinism as the environment says."""
-    from services.embedded.compute import prepare_compute
+    from shared.compute import prepare_compute
 
     settings = read_settings(os.environ)
     n_threads = prepare_compute(settings)
