@@ -107,6 +107,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
             clock=_now,
             receive=partial(receive_events, places.broker_url),
             count_waiting=partial(count_waiting_events, places.broker_url),
+            telemetry=opened.telemetry,
         ),
         _more_rounds(opened._replace(database=engine_database)),
     )

@@ -24,6 +24,8 @@ from api.jobs.choose_next import (
     choose_next,
     free_places,
 )
+from api.jobs.job import Job
+from api.jobs.measure import Observe, observe_nothing
 from api.jobs.signals import Dispatch
 
 _LONGEST_TIE = 64
@@ -31,7 +33,9 @@ _LONGEST_TIE = 64
 _NONE = LiveWorkers(0, 0, 0)
 
 
-def dispatch_ready(database: Engine, now: datetime, *, headroom: int = 0) -> int:
+def dispatch_ready(
+    database: Engine, now: datetime, *, headroom: int = 0, observe: Observe = observe_nothing
+) -> int:
     """Dispatch what fits; returns how many stages. ``headroom`` is per service.
 
     Raises:
@@ -43,13 +47,17 @@ def dispatch_ready(database: Engine, now: datetime, *, headroom: int = 0) -> int
     with engine_work(database) as work:
         if not shares.hold_dispatch(work):
             return 0
-        n_sent = 0
+        sent: list[tuple[Job, Dispatch]] = []
         for choice in choose_next(read_snapshot(work, now, headroom=headroom)):
             for job_id, stage in choice.stages:
-                _, is_sent = apply_event(work, job_id, Dispatch(stage), origin_at(now))
-                n_sent += is_sent
+                turn = Dispatch(stage)
+                job, is_sent = apply_event(work, job_id, turn, origin_at(now))
+                if job and is_sent:
+                    sent.append((job, turn))
             shares.write_shares(work, choice.service, choice.clock, choice.virtual_times)
-        return n_sent
+    for job, turn in sent:
+        observe(job, turn, now)
+    return len(sent)
 
 
 def read_snapshot(work: UnitOfWork, now: datetime, *, headroom: int = 0) -> Snapshot:

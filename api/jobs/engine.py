@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -19,10 +20,12 @@ from api.jobs.collector import (
 )
 from api.jobs.dispatcher import dispatch_ready
 from api.jobs.event_consumer import EventConsumer
+from api.jobs.measure import measure_event, observe_nothing
 from api.jobs.outbox import Publisher, send_letters
 from api.jobs.reaper import reap
 from shared.contracts.event import StageEvent, WorkerSeen
 from shared.errors import Unavailable
+from shared.observability.gateway_telemetry import GatewayTelemetry
 
 HandleEvents = Callable[[Sequence[StageEvent | WorkerSeen]], None]
 _SEND_SECONDS = 0.5
@@ -53,6 +56,8 @@ class EngineParts(NamedTuple):
     headroom: int = 0
     """Commands sent beyond the slots of living workers, for those that are about to start."""
     ages: Ages = Ages()
+    telemetry: GatewayTelemetry | None = None
+    """Of the process; None where nobody measures."""
 
 
 class Round(NamedTuple):
@@ -69,7 +74,8 @@ class Round(NamedTuple):
 class Engine:
     """Running threads; ``stop`` ends them."""
 
-    def __init__(self, rounds: Sequence[Round]) -> None:
+    def __init__(self, rounds: Sequence[Round], telemetry: GatewayTelemetry | None = None) -> None:
+        self._telemetry = telemetry
         self._stop = threading.Event()
         self._failed = threading.Event()
         self._wakes: list[threading.Event] = []
@@ -116,15 +122,21 @@ class Engine:
     def _repeat(self, each: Round, wake: threading.Event) -> None:
         while not self._stop.is_set():
             wake.clear()
+            began = time.monotonic()
             try:
                 n_done = each.run()
             except Unavailable as error:
+                if self._telemetry:
+                    self._telemetry.loop_failed(each.name, error.code)
                 _log.warning(
                     "engine_round_failed",
                     extra={"round": each.name, "code": error.code, "reason": error.message},
                 )
                 self._stop.wait(1.0)
                 continue
+            if self._telemetry:
+                took = time.monotonic() - began
+                self._telemetry.loop_ran(each.name, seconds=took, at=time.time())
             if not n_done:
                 (wake if each.can_be_woken else self._stop).wait(each.seconds)
 
@@ -133,13 +145,14 @@ def start_engine(parts: EngineParts, extra: Sequence[Round] = ()) -> Engine:
     """Start the engine's threads and ``extra`` rounds, such as the webhooks' sender."""
     database, clock = parts.database, parts.clock
     backlog = Backlog(parts.count_waiting)
+    observe = partial(measure_event, parts.telemetry) if parts.telemetry else observe_nothing
 
     def send() -> int:
-        n_sent = dispatch_ready(database, clock(), headroom=parts.headroom)
+        n_sent = dispatch_ready(database, clock(), headroom=parts.headroom, observe=observe)
         return n_sent + send_letters(database, parts.publisher)
 
     def look_for_losses() -> int:
-        reap(database, backlog, clock())
+        reap(database, backlog, clock(), observe=observe)
         return 0  # what is overdue now was found; the next look can wait
 
     def forget() -> int:
@@ -155,8 +168,11 @@ def start_engine(parts: EngineParts, extra: Sequence[Round] = ()) -> Engine:
             Round("expire", _EXPIRE_SECONDS, lambda: expire_uploads(database, clock())),
             Round("forget", _FORGET_SECONDS, forget),
             *extra,
-        ]
+        ],
+        parts.telemetry,
     )
-    consumer = EventConsumer(database, parts.publisher, backlog, clock, engine.wake)
+    consumer = EventConsumer(
+        database, parts.publisher, backlog, clock, engine.wake, observe=observe
+    )
     engine.receive(parts.receive, consumer)
     return engine

@@ -15,6 +15,7 @@ from api.db.session import engine_work
 from api.db.workers import note_worker
 from api.jobs.apply import apply_event, origin_at
 from api.jobs.backlog import Backlog
+from api.jobs.measure import Observe, observe_nothing
 from api.jobs.state_machine import unwanted_attempt
 from shared.contracts.command import CancelStage
 from shared.contracts.event import StageEvent, StageProgress, WorkerSeen
@@ -42,12 +43,15 @@ class EventConsumer:
         backlog: Backlog,
         clock: Callable[[], datetime],
         wake: Callable[[], None],
+        *,
+        observe: Observe = observe_nothing,
     ) -> None:
         self._database = database
         self._canceler = canceler
         self._backlog = backlog
         self._clock = clock
         self._wake = wake
+        self._observe = observe
 
     def __call__(self, events: Sequence[StageEvent | WorkerSeen]) -> None:
         """Handle a batch in its order; raises ``Unavailable`` when it is to come again."""
@@ -66,6 +70,8 @@ class EventConsumer:
         now = self._clock()
         with engine_work(self._database) as work:
             job, is_changed = apply_event(work, event.job_id, event, origin_at(now))
+        if job and is_changed:
+            self._observe(job, event, now)
         unwanted = unwanted_attempt(job, event)
         _log.info(
             "event_applied" if is_changed else "event_ignored",

@@ -1,5 +1,6 @@
 """What an applied event means for the gateway's metrics; called after the commit."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from api.jobs.job import Job, Stage
@@ -12,6 +13,13 @@ from shared.contracts.event import (
     StageSucceeded,
 )
 from shared.observability.gateway_telemetry import GatewayTelemetry
+
+Observe = Callable[[Job, WorkerEvent | JobSignal, datetime], None]
+"""Told of each event that changed a job, after the commit: the job now, the event, its moment."""
+
+
+def observe_nothing(job: Job, event: WorkerEvent | JobSignal, now: datetime) -> None:
+    """Where nobody measures."""
 
 
 def measure_event(

@@ -11,13 +11,16 @@ from api.db.workers import LiveWorkers, live_workers
 from api.jobs.apply import apply_event, origin_at
 from api.jobs.backlog import Backlog
 from api.jobs.job import StageStatus
+from api.jobs.measure import Observe, observe_nothing
 from api.jobs.signals import AttemptSignal, DeadlinePassed, LeaseExpired, StallNoticed
 
 STALLED_AFTER = timedelta(seconds=90)
 """An attempt that lives but has not got on for so long is shown as stalled."""
 
 
-def reap(database: Engine, backlog: Backlog, now: datetime) -> int:
+def reap(
+    database: Engine, backlog: Backlog, now: datetime, *, observe: Observe = observe_nothing
+) -> int:
     """Tell jobs of their overdue attempts; returns how many jobs changed.
 
     Raises:
@@ -31,7 +34,9 @@ def reap(database: Engine, backlog: Backlog, now: datetime) -> int:
     n_changed = 0
     for job_id, signal in found:
         with engine_work(database) as work:
-            _, is_changed = apply_event(work, job_id, signal, origin_at(now))
+            job, is_changed = apply_event(work, job_id, signal, origin_at(now))
+        if job and is_changed:
+            observe(job, signal, now)
         n_changed += is_changed
     return n_changed
 
