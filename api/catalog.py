@@ -82,7 +82,7 @@ class Catalog(AnswerBody):
     video_defaults: VideoOptions
     """Options of a video that are not given."""
     limits: LimitsBody
-    """What is refused beyond."""
+    """Sizes, times and rates."""
 
 
 def read_catalog(settings: GatewaySettings) -> Catalog:
