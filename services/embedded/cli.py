@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import bench, flow, machine, stages
+from services.embedded.commands import bench, flow, gateway, machine, stages, worker
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -47,7 +47,11 @@ for command in (
     stages.evaluate,
     machine.models,
     machine.doctor,
+    gateway.gateway,
+    gateway.migrate,
+    gateway.tenant,
     bench.bench,
+    worker.worker,
 ):
     app.command()(command)
 
