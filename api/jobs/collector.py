@@ -12,6 +12,7 @@ from api.db.records import UploadStatus
 from api.db.removals import Removal
 from api.db.session import engine_work
 from api.db.tables import idempotency_keys
+from api.db.webhook_queue import remove_old_deliveries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Ages:
     job_events: timedelta = timedelta(days=30)
     attempts: timedelta = timedelta(days=7)
     workers: timedelta = timedelta(days=1)
+    webhook_deliveries: timedelta = timedelta(days=30)
 
 
 class Removed(NamedTuple):
@@ -104,6 +106,7 @@ def forget_old_rows(database: Engine, now: datetime, ages: Ages) -> int:
             + job_events.forget_before(work, now - ages.job_events)
             + attempts.forget_closed(work, now - ages.attempts)
             + workers.forget_workers(work, now - ages.workers)
+            + remove_old_deliveries(work, now - ages.webhook_deliveries)
         )
 
 
