@@ -48,6 +48,11 @@ def forget_letters(work: UnitOfWork, letter_ids: list[int]) -> None:
     work.connection.execute(statement)
 
 
+def forget_all(work: UnitOfWork) -> None:
+    """Remove all letters, where no worker is left that they could reach."""
+    work.connection.execute(sa.delete(outbox).where(work.owned(outbox)))
+
+
 def oldest_letter(work: UnitOfWork) -> datetime | None:
     """Since when the oldest letter waits, for telemetry."""
     query = sa.select(sa.func.min(outbox.c.created_at)).where(work.owned(outbox))

@@ -38,6 +38,14 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True)
+class WorkersGone:
+    """Nothing of before this start is left; only the one-process platform can know that."""
+
+    stage: str
+    attempt: int
+
+
+@dataclass(frozen=True)
 class StallNoticed:
     """The attempt lives, but has not got on for a while."""
 
@@ -56,7 +64,7 @@ class RetryRequested:
 
 
 WorkerEvent = StageStarted | StageProgress | StageSucceeded | StageFailed | StageCanceled
-AttemptSignal = LeaseExpired | DeadlinePassed | StallNoticed
+AttemptSignal = LeaseExpired | DeadlinePassed | StallNoticed | WorkersGone
 JobSignal = Dispatch | AttemptSignal | CancelRequested | RetryRequested
 
 

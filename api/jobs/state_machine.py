@@ -50,6 +50,7 @@ from api.jobs.signals import (
     RetryRequested,
     StallNoticed,
     WorkerEvent,
+    WorkersGone,
 )
 from shared.contracts.command import CancelStage
 from shared.contracts.event import (
@@ -85,6 +86,8 @@ def advance(  # noqa: PLR0911 - one line for each kind of event
         return _dispatch(job, stage, now)
     if event.attempt != stage.attempt or stage.status not in OPEN_STAGE:
         return Advance(job)
+    if isinstance(event, WorkersGone):
+        return _begin_again(job, stage, event, now)
     if isinstance(event, LeaseExpired | DeadlinePassed | StallNoticed):
         return _time_out(job, stage, event, now)
     if stage.status is StageStatus.canceling:
@@ -273,10 +276,23 @@ def _time_out(  # noqa: PLR0911 - one exit for each kind of waiting
         return _stop(job, stage, event, now)
     if stage.status is StageStatus.dispatched:
         # Nobody took it up: the message is lost, no attempt is spent.
-        again = _make_ready(replace(stage, lease_until=None), now)
-        return Advance(_with(job, again), (folder_of_dead_attempt(job, stage),))
+        return _send_again(job, stage, now)
     text = f"nothing was heard of its worker for {stage.spec.lease_seconds} s"
     return _try_again(job, stage, _lost(stage, "worker_lost", text), now)
+
+
+def _begin_again(job: Job, stage: Stage, event: WorkersGone, now: datetime) -> Advance:
+    """After the whole platform was stopped: no fault of the stage, so no attempt is spent."""
+    if stage.status is StageStatus.canceling:
+        return _stop(job, stage, event, now)
+    again = _send_again(job, stage, now)
+    told = {"stage": stage.name, "attempt": stage.attempt, "code": "platform_restarted"}
+    return Advance(again.job, (*again.commands, Announce("job.retrying", told)))
+
+
+def _send_again(job: Job, stage: Stage, now: datetime) -> Advance:
+    again = _make_ready(replace(stage, lease_until=None), now)
+    return Advance(_with(job, again), (folder_of_dead_attempt(job, stage),))
 
 
 def _cancel(job: Job, now: datetime) -> Advance:
@@ -301,7 +317,9 @@ def _cancel(job: Job, now: datetime) -> Advance:
     return Advance(ended.job, (*commands, *ended.commands))
 
 
-def _stop(job: Job, stage: Stage, event: WorkerEvent | LeaseExpired, now: datetime) -> Advance:
+def _stop(
+    job: Job, stage: Stage, event: WorkerEvent | LeaseExpired | WorkersGone, now: datetime
+) -> Advance:
     """A stage that was told to stop ends with whatever ends its attempt."""
     if isinstance(event, StageStarted | StageProgress):
         return Advance(job)

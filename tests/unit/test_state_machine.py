@@ -17,6 +17,7 @@ from api.jobs.signals import (
     RetryRequested,
     StallNoticed,
     WorkerEvent,
+    WorkersGone,
 )
 from api.jobs.state_machine import Advance, advance, unwanted_attempt
 from shared.contracts.command import CancelStage, RunStage
@@ -225,6 +226,26 @@ def test_a_deadline_stops_the_worker_and_tries_again() -> None:
     assert too_early.job is job
     assert [CancelStage(job_id="job_1", stage="a", attempt=1)] == _of(CancelStage, result)
     assert StageStatus.ready == result.job.stages[0].status
+
+
+def test_a_restart_of_the_platform_spends_no_attempt() -> None:
+    """What ran begins again at once, however often the machine is switched off."""
+    job = _run(make_job(), "a")
+    result = advance(job, WorkersGone("a", 1), START)
+    stage = result.job.stages[0]
+
+    assert (StageStatus.ready, 0, START) == (stage.status, stage.n_spent, stage.not_before)
+    assert [
+        Announce("job.retrying", {"stage": "a", "attempt": 1, "code": "platform_restarted"})
+    ] == _of(Announce, result)
+    assert Advance(result.job) == advance(result.job, WorkersGone("a", 1), START)
+
+
+def test_a_restart_of_the_platform_ends_what_was_being_canceled() -> None:
+    """Nobody is left to wait for."""
+    job = advance(_run(make_job(), "a"), CancelRequested(), START).job
+
+    assert JobStatus.canceled == advance(job, WorkersGone("a", 1), START).job.status
 
 
 def test_a_stall_is_told_once_until_it_gets_on() -> None:

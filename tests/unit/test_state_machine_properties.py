@@ -17,6 +17,7 @@ from api.jobs.signals import (
     RetryRequested,
     StallNoticed,
     WorkerEvent,
+    WorkersGone,
 )
 from api.jobs.state_machine import advance
 from shared.contracts.command import RunStage
@@ -33,6 +34,7 @@ from tests.job_worlds import (
 
 STAGES = st.sampled_from(["a", "b", "c", "d"])
 WORKERS = st.sampled_from(["w1", "w2"])
+_SIGNALS = (LeaseExpired, DeadlinePassed, StallNoticed, WorkersGone)
 
 
 class EveryBroker(RuleBasedStateMachine):
@@ -126,9 +128,9 @@ class EveryBroker(RuleBasedStateMachine):
         self._apply(data.draw(st.sampled_from(self.heard)))
 
     @precondition(lambda self: self.sent)
-    @rule(data=st.data(), kind=st.sampled_from([LeaseExpired, DeadlinePassed, StallNoticed]))
+    @rule(data=st.data(), kind=st.sampled_from(_SIGNALS))
     def reaper_looks(self, data: st.DataObject, kind: type[AttemptSignal]) -> None:
-        """The reaper asks about any attempt, dead or alive."""
+        """The reaper, or a restart, asks about any attempt, dead or alive."""
         command = data.draw(st.sampled_from(self.sent))
         self._apply(kind(command.stage, command.attempt))
 
