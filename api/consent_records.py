@@ -108,9 +108,31 @@ def use_consent(
         InvalidInput: ``not_found``.
     """
     consent = read_consent(work, consent_id)
+    _ask(work, consent, action, resource_id, now, capture_sha256=capture_sha256)
+
+
+def use_consent_again(work: UnitOfWork, job_id: str, now: datetime) -> None:
+    """Ask the consent behind a job that is to be tried again; call it in ``consented_work``.
+
+    Raises:
+        ConsentRefused: as for ``use_consent``.
+    """
+    for bound in rows.bound_jobs(work, [job_id]):
+        _ask(work, bound.consent, Action(bound.kind), bound.resource_id, now)
+
+
+def _ask(
+    work: UnitOfWork,
+    consent: Consent,
+    action: Action,
+    resource_id: str,
+    now: datetime,
+    *,
+    capture_sha256: str | None = None,
+) -> None:
     refusal = find_refusal(consent, action, now, capture_sha256=capture_sha256)
     use = ConsentUse(
-        consent_id=consent_id,
+        consent_id=consent.consent_id,
         action=action.value,
         resource_id=resource_id,
         is_allowed=refusal is None,

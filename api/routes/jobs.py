@@ -1,11 +1,13 @@
 """Jobs: how far they are, as a snapshot or as a stream; cancel and retry."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from api.consent_records import consented_work, use_consent_again
 from api.db.listings import StoredJob, find_job, list_jobs
 from api.db.ready_stages import queue_position
 from api.db.unit_of_work import UnitOfWork
@@ -105,11 +107,14 @@ async def retry(request: Request, job_id: JobId, call: MemberCall) -> Response:
     claim = claim_of(request, call, None)
 
     def run_again(work: UnitOfWork) -> Answer:
-        retry_job(work, job_id, call.parts.now())
+        now = call.parts.now()
+        retry_job(work, job_id, now)
+        use_consent_again(work, job_id, now)
         body = _read_within(call, work, job_id)
         return Answer(202, {"Location": body.urls.self}, body.model_dump_json())
 
-    return answered(await call.in_thread(do_once, call, claim, run_again))
+    open_work = partial(consented_work, call.parts.database, call.principal.tenant_id)
+    return answered(await call.in_thread(do_once, call, claim, run_again, open_work))
 
 
 @router.get(

@@ -15,6 +15,7 @@ from api.consent_records import (
     list_uses,
     record_consent,
     use_consent,
+    use_consent_again,
 )
 from api.consent_withdrawal import Revoked, revoke_consent, stop_unconsented
 from api.db import resources, tables
@@ -170,6 +171,22 @@ def test_after_a_revocation_nothing_new_is_allowed(database: Engine) -> None:
         newest.resource_id,
         newest.is_allowed,
     )
+
+
+def test_a_job_is_not_tried_again_without_consent(database: Engine) -> None:
+    """It is asked again, and both answers are written down."""
+    made = Made(database)
+    job_id = min(made.job_ids)
+    with consented_work(database, "ten_a") as work:
+        use_consent_again(work, job_id, _NOW)
+    _revoke(database, made)
+
+    with (
+        pytest.raises(ConsentRefused) as refused,
+        consented_work(database, "ten_a") as work,
+    ):
+        use_consent_again(work, job_id, _NOW)
+    assert "consent_revoked" == refused.value.code
 
 
 def test_a_purge_removes_what_was_made_and_gives_a_receipt(database: Engine) -> None:
