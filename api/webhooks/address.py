@@ -14,7 +14,7 @@ from shared.errors import InvalidInput
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-MAX_URL_LENGTH = 2_048
+MAX_URL_LENGTH = 2_000
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
 
 # IANA's registries of special-purpose addresses, written out: the ``is_global`` of Python 3.11

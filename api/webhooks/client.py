@@ -39,7 +39,7 @@ class Answer(NamedTuple):
     retry_after: str | None = None
     error: str | None = None
     """``timeout``, ``name_not_found``, ``address_refused``, ``connect_failed``, ``tls_failed``,
-    ``bad_answer`` or ``bad_webhook_url``."""
+    ``bad_answer``, ``bad_webhook_url``; from the sender ``bad_webhook_secret``, ``never_ended``."""
 
 
 Post = Callable[[str, Mapping[str, str], bytes], Answer]
@@ -81,7 +81,7 @@ class WebhookClient:
             answer = Answer(None, 0.0, error="connect_failed")
         except ssl.SSLError as error:
             answer = Answer(None, 0.0, error="tls_failed", body=_printable(str(error).encode()))
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError):
             answer = Answer(None, 0.0, error="bad_answer")
         return answer._replace(seconds=time.monotonic() - started)
 

@@ -24,8 +24,15 @@ from api.db.webhook_queue import (
 from api.db.webhooks import DeliveryStatus, Try
 from api.webhooks.client import Answer, Post
 from api.webhooks.events import encode_payload
-from api.webhooks.schedule import THROTTLED, Verdict, decide, parse_retry_after
+from api.webhooks.schedule import (
+    MAX_ATTEMPTS,
+    THROTTLED,
+    Verdict,
+    decide,
+    parse_retry_after,
+)
 from api.webhooks.signing import Message, sign
+from shared.errors import InvalidInput
 from shared.observability.gateway_telemetry import GatewayTelemetry
 from shared.observability.logs import bound_fields, log_event
 from shared.observability.trace import HEADER, continue_trace
@@ -86,8 +93,14 @@ def send_next(sender: Sender) -> bool:
 
 
 def _post(sender: Sender, claim: Claim, now: datetime, traceparent: str) -> Answer:
+    if claim.delivery.n_tries > MAX_ATTEMPTS:
+        return Answer(None, 0.0, error="never_ended")  # each attempt took its gateway along
     body = encode_payload(claim.delivery.payload)
-    signed = sign(Message(claim.delivery.message_id, now, body), claim.secrets.live(now))
+    message = Message(claim.delivery.message_id, now, body)
+    try:
+        signed = sign(message, claim.secrets.live(now))
+    except InvalidInput as error:
+        return Answer(None, 0.0, error=error.code)
     return sender.post(claim.url, {**signed, HEADER: traceparent}, body)
 
 

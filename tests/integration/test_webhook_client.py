@@ -12,6 +12,7 @@ import pytest
 
 from api.webhooks.address import AddressRules
 from api.webhooks.client import Answer, WebhookClient
+from api.webhooks.guarded_connection import resolve_name
 from api.webhooks.signing import Message, generate_secret, is_signed_by, sign
 from tests.integration.receivers import (
     Handle,
@@ -188,6 +189,21 @@ def test_a_resolver_that_hangs_does_not_hold_a_sender() -> None:
 
     assert "timeout" == answer.error
     assert answer.seconds < 1
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", "a" * 64 + ".example", "xn--a", "xn--" + "9" * 60, "a_b.example", "1.2.3.4x"]
+)
+def test_a_strange_name_is_a_failed_attempt(host: str) -> None:
+    """However a resolver, TLS and codecs take it."""
+    server_port = 1  # nobody listens there
+    for resolve in (resolve_name, Names([_PUBLIC])):
+        rules = _rules(server_port)
+        client = WebhookClient(rules, timeout_seconds=_TIMEOUT, resolve=resolve)
+
+        answer = client.post(f"https://{host}:{server_port}/", {}, b"")
+
+        assert answer.error in {"name_not_found", "connect_failed", "bad_answer", "timeout"}
 
 
 def test_rules_that_became_stricter_hold_for_old_webhooks() -> None:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from api.db.session import engine_work, tenant_work
+from api.db.tables import webhooks
 from api.db.webhook_queue import HOLD, claim_delivery, remove_old_deliveries
 from api.db.webhooks import DeliveryStatus
 from api.webhooks.client import Answer
@@ -148,6 +150,36 @@ def test_a_message_of_a_sender_that_died_goes_out_again(world: World) -> None:
 
     assert [0, 1] == [before, world.send_all()]
     assert [2] == [one.n_tries for one in world.deliveries(webhook_id)]
+
+
+def test_a_message_that_kills_its_senders_is_given_up(world: World) -> None:
+    """After as many attempts as any other."""
+    webhook_id, _ = world.create()
+    world.happen()
+    for _ in range(MAX_ATTEMPTS):
+        with engine_work(world.database) as work:
+            assert claim_delivery(work, world.now)
+        world.wait(seconds=HOLD.total_seconds())
+
+    world.send_all()
+
+    (delivery,) = world.deliveries(webhook_id)
+    assert ([], DeliveryStatus.failed, "never_ended") == (
+        world.received,
+        delivery.status,
+        delivery.tries[0].error,
+    )
+
+
+def test_a_secret_that_cannot_sign_is_a_failed_attempt(world: World) -> None:
+    """The sender goes on."""
+    webhook_id, _ = world.create()
+    world.happen()
+    with engine_work(world.database) as work:
+        work.connection.execute(sa.update(webhooks).values({"secret": "broken"}))
+
+    assert 1 == world.send_all()
+    assert ["bad_webhook_secret"] == [t.error for t in world.deliveries(webhook_id)[0].tries]
 
 
 def test_a_late_report_changes_nothing(world: World) -> None:
