@@ -23,13 +23,13 @@ from api.db.session import engine_work, open_database
 from api.dependencies import Parts
 from api.http.job_watcher import JobWatcher
 from api.ids import new_id
-from api.jobs.engine import EngineParts, Round, start_engine
+from api.jobs.engine import Engine, EngineParts, Round, start_engine
 from api.main import make_app
 from api.settings import GatewaySettings
 from api.webhooks.address import AddressRules
 from api.webhooks.client import WebhookClient
 from api.webhooks.sender import Sender, send_next
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, Unavailable
 from shared.messaging.backlog import count_waiting_events
 from shared.messaging.connection import check_broker
 from shared.messaging.event_source import receive_events
@@ -116,6 +116,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
             "database": lambda: check_database(opened.database),
             "broker": lambda: check_broker(places.broker_url),
             "store": opened.store.check,
+            "engine": partial(_check_engine, engine),
         }
     )
     try:
@@ -169,6 +170,11 @@ def _more_rounds(opened: _Opened) -> list[Round]:
         Round("consent", _CONSENT_SECONDS, lambda: stop_unconsented(database, _now())),
         Round("telemetry", _TELEMETRY_SECONDS, read_state),
     ]
+
+
+def _check_engine(engine: Engine) -> None:
+    if not engine.is_healthy():
+        raise Unavailable("engine_stopped", "a thread of the engine has ended; start again")
 
 
 def _webhook_rules(settings: GatewaySettings) -> AddressRules:

@@ -32,6 +32,12 @@ class Settings(BaseModel):
     work_dir: Path = Path(tempfile.gettempdir()) / "talksplat"
     """TALKSPLAT_WORK_DIR: where workers keep the files of the stages they run."""
 
+    data_dir: Path = Path.home() / ".talksplat" / "platform"
+    """TALKSPLAT_DATA_DIR: where ``talksplat serve`` keeps everything."""
+
+    niceness: int = Field(default=0, ge=0, le=19)
+    """TALKSPLAT_NICENESS: lowers the priority of stages' processes; ``serve`` takes 10."""
+
     worker_grace_seconds: float = Field(default=20.0, ge=0, le=24 * 3600)
     """TALKSPLAT_WORKER_GRACE_SECONDS: a stage that goes on for so long after SIGTERM is handed
     back."""

@@ -29,7 +29,7 @@ class ReadinessBody(BaseModel):
     status: str
     """``ok`` or ``unavailable``."""
     checks: dict[str, str]
-    """``ok``, or what is wrong, of ``database``, ``broker`` and ``store``."""
+    """``ok``, or what is wrong, of ``database``, ``broker``, ``store`` and ``engine``."""
 
 
 @router.get(

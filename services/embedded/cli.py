@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import bench, flow, gateway, machine, stages, worker
+from services.embedded.commands import bench, flow, gateway, machine, serve, stages, worker
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     talksplat fit-motion dataset -o avatar/motion_model
     talksplat animate avatar hello.wav -o motion
     talksplat render avatar motion -o hello.mp4
+    talksplat serve                                         or as a platform, over HTTP
     """,
     no_args_is_help=True,
     add_completion=False,
@@ -47,6 +48,7 @@ for command in (
     stages.evaluate,
     machine.models,
     machine.doctor,
+    serve.serve,
     gateway.gateway,
     gateway.migrate,
     gateway.tenant,

@@ -21,7 +21,7 @@ LEVELS = ("debug", "info", "warning", "error")
 _FIELDS = "talksplat_fields"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN = frozenset({"time", "level", "event", "logger", "process", "exception"})
-_QUIET = ("httpcore", "httpx", "urllib3", "amqp", "kombu", "uvicorn.access")
+_QUIET = ("alembic", "httpcore", "httpx", "urllib3", "amqp", "kombu", "uvicorn.access")
 """Libraries that tell every request; ours are counted and logged by ourselves."""
 
 _bound: contextvars.ContextVar[Mapping[str, Field]] = contextvars.ContextVar(

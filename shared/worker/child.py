@@ -113,7 +113,7 @@ def _finite(facts: Facts) -> Facts:
 
 def _run(workspace: Workspace, parent: Parent) -> Facts:
     order = json.loads(workspace.order.read_bytes())
-    _limit_threads()
+    _share_machine()
     entry = find_entry(order["modules"], order["entry"])
     watch = None
     if entry.checkpoints is not None:
@@ -162,9 +162,11 @@ def _die_with_parent(parent_pid: int) -> None:
         os._exit(70)  # it ended before we asked
 
 
-def _limit_threads() -> None:
-    """Give compute libraries the operator's number of threads, before they are imported."""
-    n_threads = read_settings(os.environ).n_threads or len(os.sched_getaffinity(0))
+def _share_machine() -> None:
+    """Take the operator's priority, and threads for compute libraries, before they are imported."""
+    settings = read_settings(os.environ)
+    os.nice(settings.niceness)
+    n_threads = settings.n_threads or len(os.sched_getaffinity(0))
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(n_threads)
 

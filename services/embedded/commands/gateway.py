@@ -18,14 +18,17 @@ def gateway(
 ) -> None:
     """Serve the HTTP API and run the job engine; needs database, broker and store."""
     from api.gateway import open_gateway, places_of
-    from api.serving import serve_http
+    from api.serving import listen, serve_http
     from api.settings import read_gateway_settings
     from shared.observability.logs import configure_logs
 
     configure_logs("gateway", level=log_level)
     places = places_of(read_settings(os.environ))
-    with open_gateway(places, read_gateway_settings(os.environ)) as app:
-        serve_http(app, host, port)
+    with (
+        listen(host, port) as listener,
+        open_gateway(places, read_gateway_settings(os.environ)) as app,
+    ):
+        serve_http(app, listener, app.state.parts.is_alive)
 
 
 def migrate() -> None:
