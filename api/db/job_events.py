@@ -12,16 +12,27 @@ from api.db.unit_of_work import UnitOfWork
 from api.jobs.job import Job
 
 
-def add_event(
-    work: UnitOfWork, job: Job, type_: str, data: Mapping[str, Any], now: datetime
-) -> JobEvent:
-    """Write the next line; the job is locked, so that numbers have no gaps and no twins."""
-    newest = sa.select(sa.func.coalesce(sa.func.max(job_events.c.sequence), 0)).where(
-        job_events.c.job_id == job.job_id, work.owned(job_events)
+def newest_sequence(work: UnitOfWork, job_id: str) -> int:
+    """Number of the newest line, 0 before the first one."""
+    query = sa.select(sa.func.coalesce(sa.func.max(job_events.c.sequence), 0)).where(
+        job_events.c.job_id == job_id, work.owned(job_events)
     )
+    return work.connection.execute(query).scalar_one()
+
+
+def add_event(
+    work: UnitOfWork,
+    job: Job,
+    sequence: int,
+    type_: str,
+    *,
+    data: Mapping[str, Any],
+    now: datetime,
+) -> JobEvent:
+    """Write a line; the job is locked, so that numbers have no gaps and no twins."""
     event = JobEvent(
         job_id=job.job_id,
-        sequence=work.connection.execute(newest).scalar_one() + 1,
+        sequence=sequence,
         type=type_,
         data={"status": job.status.value, **data},
         occurred_at=now,

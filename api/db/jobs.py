@@ -4,6 +4,7 @@
 attempts under way.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,15 +54,19 @@ def count_by_status(work: UnitOfWork) -> dict[str, int]:
     return {row[0]: row[1] for row in work.connection.execute(query)}
 
 
-def count_begun(work: UnitOfWork, tenant_id: str) -> int:
-    """Jobs of a tenant that are under way, canceling ones included."""
-    query = sa.select(sa.func.count()).where(
-        jobs.c.tenant_id == tenant_id,
-        jobs.c.is_begun,
-        jobs.c.finished_at.is_(None),
-        work.owned(jobs),
+def count_begun(work: UnitOfWork, tenant_ids: Sequence[str]) -> dict[str, int]:
+    """Jobs under way of some tenants, canceling ones included."""
+    query = (
+        sa.select(jobs.c.tenant_id, sa.func.count())
+        .where(
+            jobs.c.tenant_id.in_(tenant_ids),
+            jobs.c.is_begun,
+            jobs.c.finished_at.is_(None),
+            work.owned(jobs),
+        )
+        .group_by(jobs.c.tenant_id)
     )
-    return work.connection.execute(query).scalar_one()
+    return {row[0]: row[1] for row in work.connection.execute(query)}
 
 
 def _read_job(work: UnitOfWork, job_id: str, *, is_locked: bool) -> Job | None:

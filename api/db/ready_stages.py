@@ -3,11 +3,12 @@
 Reading it costs as many index look-ups as there are tenants waiting, whatever the number of jobs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.db.statements import upsert
 from api.db.tables import ready_stages
@@ -65,26 +66,56 @@ def services_waited_for(work: UnitOfWork) -> list[str]:
     return list(work.connection.execute(query).scalars())
 
 
-def first_of_tenant(
-    work: UnitOfWork, service: str, tenant_id: str, now: datetime, *, limit: int, with_new: bool
-) -> list[Candidate]:
-    """The next stages of one tenant: interactive ones first, then those of jobs under way."""
+def first_of_tenants(
+    work: UnitOfWork, service: str, tenant_ids: Sequence[str], now: datetime, *, limit: int
+) -> dict[str, list[Candidate]]:
+    """The next stages of each tenant, interactive ones first, then those of jobs under way.
+
+    At most ``limit`` of jobs under way and ``limit`` of new ones, so that a tenant that may begin
+    nothing still goes on.
+    """
+    found: dict[str, list[Candidate]] = {}
+    for is_new in (0, 1):
+        for tenant_id, candidates in _first(work, service, tenant_ids, now, limit, is_new).items():
+            found.setdefault(tenant_id, []).extend(candidates)
+    for candidates in found.values():
+        candidates.sort(key=lambda each: (not each.is_interactive, each.is_new))
+    return found
+
+
+def _first(  # noqa: PLR0917 - the whole question
+    work: UnitOfWork,
+    service: str,
+    tenant_ids: Sequence[str],
+    now: datetime,
+    limit: int,
+    is_new: int,
+) -> dict[str, list[Candidate]]:
     table = ready_stages
-    query = (
-        sa.select(table.c.job_id, table.c.stage, table.c.class_rank, table.c.is_new)
-        .where(
-            table.c.service == service,
-            table.c.tenant_id == tenant_id,
-            table.c.not_before <= now,
-            *(() if with_new else (table.c.is_new == 0,)),
-        )
-        .order_by(table.c.class_rank, table.c.is_new, table.c.queued_at, table.c.job_id)
+    columns = (table.c.tenant_id, table.c.job_id, table.c.stage, table.c.class_rank)
+    first = (
+        sa.select(*columns)
+        .where(table.c.service == service, table.c.not_before <= now, table.c.is_new == is_new)
+        .order_by(table.c.class_rank, table.c.queued_at, table.c.job_id)
         .limit(limit)
     )
-    return [
-        Candidate(job_id=job_id, stage=stage, is_interactive=rank == 0, is_new=bool(is_new))
-        for job_id, stage, rank, is_new in work.connection.execute(query)
-    ]
+    if work.is_postgresql:
+        names = sa.bindparam("names", list(tenant_ids), ARRAY(sa.String))
+        tenants = sa.select(sa.func.unnest(names).label("id")).subquery()
+        of_each = first.where(table.c.tenant_id == tenants.c.id).lateral()
+        rows = list(work.connection.execute(sa.select(of_each).select_from(tenants, of_each)))
+    else:
+        rows = [
+            row
+            for name in tenant_ids
+            for row in work.connection.execute(first.where(table.c.tenant_id == name))
+        ]
+    found: dict[str, list[Candidate]] = {}
+    for tenant_id, job_id, stage, rank in rows:
+        found.setdefault(tenant_id, []).append(
+            Candidate(job_id=job_id, stage=stage, is_interactive=rank == 0, is_new=bool(is_new))
+        )
+    return found
 
 
 def queue_position(work: UnitOfWork, job: Job, *, longest: int = 1000) -> int | None:
@@ -96,7 +127,7 @@ def queue_position(work: UnitOfWork, job: Job, *, longest: int = 1000) -> int | 
     if row is None:
         return None
     table = ready_stages
-    order = ("class_rank", "is_new", "queued_at", "job_id")
+    order = ("is_new", "class_rank", "queued_at", "job_id")
     before = sa.tuple_(*(table.c[name] for name in order)) < sa.tuple_(
         *(sa.literal(row[name], table.c[name].type) for name in order)
     )

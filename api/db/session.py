@@ -1,13 +1,13 @@
 """Opens the database and begins transactions as a tenant or as the engine.
 
 In PostgreSQL the login role may do nothing by itself: every transaction takes a role with
-``SET LOCAL ROLE``, and tenants are told apart by ``talksplat.tenant``, which lasts as long as the
+a local ``SET ROLE``, and tenants are told apart by ``talksplat.tenant``, which lasts as long as the
 transaction. SQLite has no roles; there the queries' own filters stand alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -39,7 +39,6 @@ def open_database(url: str, *, pool_size: int = 10) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000"},
     )
 
@@ -75,12 +74,8 @@ def tenant_work(
     Raises:
         Unavailable: ``database_unavailable`` when it cannot be reached or is overloaded.
     """
-    with _transaction(database, "tenant", is_read_only=is_read_only) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(
-                sa.text("SELECT set_config(:name, :value, true)"),
-                {"name": TENANT_SETTING, "value": tenant_id},
-            )
+    role = {"role": TENANT_ROLE, TENANT_SETTING: tenant_id}
+    with _transaction(database, role, is_read_only=is_read_only) as connection:
         yield UnitOfWork(connection, tenant_id)
 
 
@@ -91,26 +86,48 @@ def engine_work(database: Engine, *, is_read_only: bool = False) -> Iterator[Uni
     Raises:
         Unavailable: ``database_unavailable`` when it cannot be reached or is overloaded.
     """
-    with _transaction(database, "engine", is_read_only=is_read_only) as connection:
+    role = {"role": ENGINE_ROLE}
+    with _transaction(database, role, is_read_only=is_read_only) as connection:
         yield UnitOfWork(connection, None)
 
 
 @contextmanager
 def _transaction(
-    database: Engine, role: Literal["tenant", "engine"], *, is_read_only: bool
+    database: Engine, settings: Mapping[str, str], *, is_read_only: bool
 ) -> Iterator[Connection]:
+    """A transaction with PostgreSQL's ``settings``, of which ``role`` is one; they end with it."""
     try:
         with database.connect() as opened:
             connection = opened.execution_options(**{_READ_ONLY: is_read_only})
             with connection.begin():
                 if connection.dialect.name == "postgresql":
-                    name = TENANT_ROLE if role == "tenant" else ENGINE_ROLE
-                    connection.exec_driver_sql(f"SET LOCAL ROLE {name}")
+                    connection.execute(_SET[len(settings)], _parameters(settings))
                 yield connection
-    except (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError) as error:
-        raise Unavailable(
-            "database_unavailable", "the database does not answer; try again in some seconds"
-        ) from error
+    except sa.exc.TimeoutError as error:
+        raise _unavailable() from error
+    except sa.exc.DBAPIError as error:
+        is_away = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        if is_away or error.connection_invalidated:
+            raise _unavailable() from error
+        raise
+
+
+def _parameters(settings: Mapping[str, str]) -> dict[str, str]:
+    named = list(settings.items())
+    return {f"{part}{n}": pair[k] for n, pair in enumerate(named) for k, part in enumerate("nv")}
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        "database_unavailable", "the database does not answer; try again in some seconds"
+    )
+
+
+_SET = {
+    n: sa.text("SELECT " + ", ".join(f"set_config(:n{i}, :v{i}, true)" for i in range(n)))
+    for n in (1, 2)
+}
+"""One round trip instead of SET LOCAL ROLE and another."""
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401

@@ -224,7 +224,7 @@ ready_stages = Table(  # what the dispatcher may send; kept with the job in one 
     Column("is_new", Integer, nullable=False),
     _time("queued_at", nullable=False),
     _time("not_before", nullable=False),
-    Index("ix_ready_order", "service", "tenant_id", "class_rank", "is_new", "queued_at", "job_id"),
+    Index("ix_ready_order", "service", "tenant_id", "is_new", "class_rank", "queued_at", "job_id"),
 )
 
 attempts = Table(

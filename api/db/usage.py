@@ -23,61 +23,65 @@ class Using(NamedTuple):
 
 def read_using(work: UnitOfWork, tenant_id: str, now: datetime) -> Using:
     """What a tenant uses now."""
-    spent = (
-        sa.select(sa.func.coalesce(sa.func.sum(usage.c.compute_seconds), 0.0))
-        .where(usage.c.tenant_id == tenant_id, usage.c.month == month_of(now), work.owned(usage))
-        .scalar_subquery()
-    )
-    query = sa.select(tenant_usage.c.n_open_jobs, tenant_usage.c.stored_bytes, spent).where(
+    columns = (tenant_usage.c.n_open_jobs, tenant_usage.c.stored_bytes, _spent(tenant_id, now))
+    query = sa.select(*columns).where(
         tenant_usage.c.tenant_id == tenant_id, work.owned(tenant_usage)
     )
     return Using(*work.connection.execute(query).one())
 
 
-def take_job_place(work: UnitOfWork, tenant_id: str) -> None:
-    """Count one more open job. The tenant's row stays locked, so that no race passes the quota.
+def take_job_place(
+    work: UnitOfWork, tenant_id: str, now: datetime, *, is_free: bool = False
+) -> None:
+    """Count one more open job, where all quotas allow it; the last statement before the commit.
+
+    One statement, whose row lock lets no race pass a quota. ``is_free`` is work that neither needs
+    room nor counts as compute.
 
     Raises:
-        InvalidInput: ``quota_open_jobs``.
+        InvalidInput: ``quota_open_jobs``; ``quota_compute_seconds``; ``quota_stored_bytes``.
     """
-    allowed = sa.select(tenants.c.max_open_jobs).where(tenants.c.id == tenant_id).scalar_subquery()
+    own = tenants.c.id == tenant_id
+    allowed = [
+        tenant_usage.c.n_open_jobs < sa.select(tenants.c.max_open_jobs).where(own).scalar_subquery()
+    ]
+    if not is_free:
+        room = sa.select(tenants.c.max_stored_bytes).where(own).scalar_subquery()
+        compute = sa.select(tenants.c.max_compute_seconds).where(own).scalar_subquery()
+        allowed += [tenant_usage.c.stored_bytes < room, _spent(tenant_id, now) < compute]
     statement = (
         sa.update(tenant_usage)
-        .where(tenant_usage.c.tenant_id == tenant_id, tenant_usage.c.n_open_jobs < allowed)
+        .where(tenant_usage.c.tenant_id == tenant_id, work.owned(tenant_usage), *allowed)
         .values(n_open_jobs=tenant_usage.c.n_open_jobs + 1)
     )
-    if work.connection.execute(statement.where(work.owned(tenant_usage))).rowcount:
-        return
-    raise InvalidInput(
-        "quota_open_jobs",
-        "as many jobs are queued or under way as your quota allows; wait for one to end or cancel "
-        "one",
-    )
+    if not work.connection.execute(statement).rowcount:
+        raise _exhausted(work, tenant_id, now)
 
 
-def check_room(work: UnitOfWork, tenant_id: str, now: datetime) -> None:
-    """Refuse new work once the month's compute or the room for bytes is used up.
-
-    Raises:
-        InvalidInput: ``quota_compute_seconds``; ``quota_stored_bytes``.
-    """
+def _exhausted(work: UnitOfWork, tenant_id: str, now: datetime) -> InvalidInput:
+    """Which quota is used up."""
     query = sa.select(tenants.c.max_compute_seconds, tenants.c.max_stored_bytes)
     query = query.where(tenants.c.id == tenant_id, work.owned(tenants))
     allowed = work.connection.execute(query).one()
     using = read_using(work, tenant_id, now)
     if using.compute_seconds >= allowed.max_compute_seconds:
-        raise InvalidInput(
+        return InvalidInput(
             "quota_compute_seconds",
             f"{using.compute_seconds:.0f} s of compute were used this month, "
             f"{allowed.max_compute_seconds:.0f} s are allowed; wait for the next month or ask the "
             "operator for more",
         )
     if using.stored_bytes >= allowed.max_stored_bytes:
-        raise InvalidInput(
+        return InvalidInput(
             "quota_stored_bytes",
             f"{using.stored_bytes} bytes are stored, {allowed.max_stored_bytes} are allowed; "
             "delete what you no longer need",
         )
+    return InvalidInput(
+        "quota_open_jobs",
+        f"{using.n_open_jobs} jobs are queued or under way, as many as your quota allows; wait for "
+        "one to end or cancel one",
+    )
 
 
 def take_bytes(work: UnitOfWork, tenant_id: str, n_bytes: int) -> None:
@@ -130,6 +134,15 @@ def add_compute(
         "n_stages": usage.c.n_stages + 1,
     }
     upsert(work, usage, [row], changes)
+
+
+def _spent(tenant_id: str, now: datetime) -> sa.ScalarSelect[float]:
+    """Compute seconds of a tenant's present month."""
+    return (
+        sa.select(sa.func.coalesce(sa.func.sum(usage.c.compute_seconds), 0.0))
+        .where(usage.c.tenant_id == tenant_id, usage.c.month == month_of(now))
+        .scalar_subquery()
+    )
 
 
 def _add(work: UnitOfWork, tenant_id: str, changes: dict[str, sa.ColumnElement[int]]) -> None:

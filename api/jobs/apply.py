@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from api.db import jobs, outbox, removals, usage
-from api.db.job_events import add_event
+from api.db.job_events import add_event, newest_sequence
 from api.db.unit_of_work import UnitOfWork
 from api.ids import Kind, new_id
 from api.jobs.job import Job, StageStatus, job_prefix, stored_bytes
@@ -54,9 +54,12 @@ def apply_event(
     return after, True
 
 
-def announce(work: UnitOfWork, job: Job, line: Announce, origin: Origin) -> None:
+def announce(
+    work: UnitOfWork, job: Job, line: Announce, origin: Origin, *, is_first: bool = False
+) -> None:
     """Write a line into the job's log and tell the tenant's webhooks."""
-    event = add_event(work, job, line.type, line.data, origin.now)
+    sequence = 1 if is_first else newest_sequence(work, job.job_id) + 1
+    event = add_event(work, job, sequence, line.type, data=line.data, now=origin.now)
     told = {
         "job_id": job.job_id,
         "kind": job.kind,

@@ -4,7 +4,7 @@ What it reads grows with the number of tenants that wait and of places that are 
 number of jobs. One gateway dispatches at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.engine import Engine
@@ -17,7 +17,6 @@ from api.db.unit_of_work import UnitOfWork
 from api.db.workers import LiveWorkers, live_workers
 from api.jobs.apply import apply_event, origin_at
 from api.jobs.choose_next import (
-    Candidate,
     ServiceQueue,
     Snapshot,
     TenantQueue,
@@ -28,8 +27,8 @@ from api.jobs.job import Job
 from api.jobs.measure import Observe, observe_nothing
 from api.jobs.signals import Dispatch
 
-_LONGEST_TIE = 64
-"""Tenants of equal standing that are looked at, so that interactive work goes first among them."""
+_MORE = 15
+"""Tenants looked at beyond the free places, so that interactive work goes first among equals."""
 _NONE = LiveWorkers(0, 0, 0)
 
 
@@ -76,42 +75,46 @@ def read_snapshot(work: UnitOfWork, now: datetime, *, headroom: int = 0) -> Snap
 
 
 def _read_service(work: UnitOfWork, service: str, n_free: int, now: datetime) -> ServiceQueue:
+    """The tenants that come first; a few at a time, as those behind cannot be chosen."""
     clock = shares.read_clock(work, service)
     waiting = ready_stages.waiting_tenants(work, service)
     found = shares.read_shares(work, service, waiting)
-    in_order = sorted((max(clock, share.virtual_time), name) for name, share in found.items())
+    in_order = sorted(found, key=lambda name: (max(clock, found[name].virtual_time), name))
     tenants: list[TenantQueue] = []
-    last = 0.0
-    for start, name in in_order:
-        is_enough = len(tenants) >= n_free and (start > last or len(tenants) >= _LONGEST_TIE)
-        if is_enough:
+    step = n_free + _MORE
+    for start in range(0, len(in_order), step):
+        names = in_order[start : start + step]
+        tenants += _read_tenants(work, service, {name: found[name] for name in names}, n_free, now)
+        if len(tenants) >= n_free:
             break
-        queue = _read_tenant(work, service, name, found[name], n_free=n_free, now=now)
-        if queue.candidates:
-            tenants.append(queue)
-            last = start
     return ServiceQueue(service=service, n_free=n_free, clock=clock, tenants=tenants)
 
 
-def _read_tenant(
-    work: UnitOfWork, service: str, tenant_id: str, share: Share, *, n_free: int, now: datetime
-) -> TenantQueue:
-    n_places = max(share.max_running_jobs - jobs.count_begun(work, tenant_id), 0)
-    first = ready_stages.first_of_tenant(
-        work, service, tenant_id, now, limit=n_free, with_new=n_places > 0
-    )
-    return TenantQueue(
-        tenant_id=tenant_id,
-        candidates=list(_without_stopped(work, first, now)),
-        weight=share.weight,
-        virtual_time=share.virtual_time,
-        n_places=n_places,
-    )
-
-
-def _without_stopped(
-    work: UnitOfWork, candidates: list[Candidate], now: datetime
-) -> Iterator[Candidate]:
-    """Leave out jobs whose consent has ended; they are about to be canceled."""
-    stopped = stopped_jobs(work, [each.job_id for each in candidates], now)
-    return (each for each in candidates if each.job_id not in stopped)
+def _read_tenants(
+    work: UnitOfWork, service: str, found: Mapping[str, Share], n_free: int, now: datetime
+) -> list[TenantQueue]:
+    """Those that have a stage which may be sent and a place for it."""
+    names = list(found)
+    first = ready_stages.first_of_tenants(work, service, names, now, limit=n_free)
+    begun = jobs.count_begun(work, names)
+    ids = [each.job_id for candidates in first.values() for each in candidates]
+    stopped = stopped_jobs(work, ids, now) if ids else set()  # about to be canceled
+    queues = []
+    for name, share in found.items():
+        n_places = max(share.max_running_jobs - begun.get(name, 0), 0)
+        candidates = [
+            each
+            for each in first.get(name, ())
+            if each.job_id not in stopped and (n_places or not each.is_new)
+        ]
+        if candidates:
+            queues.append(
+                TenantQueue(
+                    tenant_id=name,
+                    candidates=candidates,
+                    weight=share.weight,
+                    virtual_time=share.virtual_time,
+                    n_places=n_places,
+                )
+            )
+    return queues

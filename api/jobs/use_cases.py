@@ -261,11 +261,9 @@ def submit_job(work: UnitOfWork, job: Job, now: datetime) -> Job:
     Raises:
         InvalidInput: ``quota_open_jobs``; ``quota_stored_bytes``; ``quota_compute_seconds``.
     """
-    if job.kind != "verify_upload":
-        usage.check_room(work, job.tenant_id, now)
-    usage.take_job_place(work, job.tenant_id)
     jobs.insert_job(work, job, now)
-    announce(work, job, Announce("job.queued"), origin_at(now))
+    announce(work, job, Announce("job.queued"), origin_at(now), is_first=True)
+    usage.take_job_place(work, job.tenant_id, now, is_free=job.kind == "verify_upload")
     return job
 
 
@@ -299,8 +297,7 @@ def retry_job(work: UnitOfWork, job_id: str, now: datetime) -> Job:
             f"job {job_id} is {job.status} and cannot be tried again: only a failed job can, while "
             "what it makes is not deleted; send the request again instead",
         )
-    usage.check_room(work, job.tenant_id, now)
-    usage.take_job_place(work, job.tenant_id)
+    usage.take_job_place(work, job.tenant_id, now)
     for stage in job.stages:
         if stage.status is not StageStatus.succeeded:
             removals.revoke_removals(work, checkpoint_prefix(job, stage.name))
