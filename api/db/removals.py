@@ -63,6 +63,15 @@ def add_removal(
     work.connection.execute(sa.insert(removals).values(row))
 
 
+def put_on_receipt(work: UnitOfWork, job_id: str, deletion_id: str, now: datetime) -> None:
+    """Count what a canceled job's due removals will take away on the receipt of its deletion."""
+    due = sa.and_(
+        removals.c.job_id == job_id, removals.c.deletion_id.is_(None), removals.c.not_before <= now
+    )
+    statement = sa.update(removals).where(due, work.owned(removals))
+    work.connection.execute(statement.values(deletion_id=deletion_id))
+
+
 def revoke_removals(work: UnitOfWork, prefix: str) -> None:
     """Keep what was to be removed later, as a retry needs it."""
     statement = sa.delete(removals).where(removals.c.prefix == prefix, work.owned(removals))

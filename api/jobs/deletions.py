@@ -110,6 +110,7 @@ def _remove_job(work: UnitOfWork, job_id: str, receipt: Deletion, now: datetime)
     job = jobs.get_job(work, job_id)
     if job is None:
         return
+    removals.put_on_receipt(work, job_id, receipt.deletion_id, now)
     prefix = job_prefix(job.tenant_id, job.job_id)
     is_counted = job.status in {JobStatus.succeeded, JobStatus.failed}
     removals.add_removal(

@@ -20,14 +20,16 @@ from api.consent_records import (
 from api.consent_withdrawal import Revoked, revoke_consent, stop_unconsented
 from api.db import resources, tables
 from api.db.jobs import get_job
-from api.db.listings import find_avatar, find_video
+from api.db.listings import find_avatar, find_deletion, find_video
 from api.db.migrate import migrate_database
 from api.db.records import Quotas, ResourceStatus, Tenant, Upload, UploadStatus, Video
 from api.db.session import engine_work, open_database, tenant_work
 from api.db.tenants import add_tenant
 from api.jobs.apply import origin_at
+from api.jobs.collector import remove_objects
 from api.jobs.job import JobStatus
 from api.jobs.use_cases import NewAvatar, delete_avatar, new_job, submit_avatar, submit_job
+from shared.object_stores.memory import MemoryStore
 
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _END = _NOW + timedelta(days=30)
@@ -206,6 +208,26 @@ def test_a_purge_removes_what_was_made_and_gives_a_receipt(database: Engine) -> 
     with engine_work(database) as work:
         kept = work.connection.execute(sa.select(tables.consent_revocations)).one()
     assert (made.consent_id, True, _NOW) == (kept.consent_id, kept.is_purge, kept.revoked_at)
+
+
+def test_the_receipt_of_a_purge_says_how_much_and_when(database: Engine) -> None:
+    """Once the collector has been there: every object, every byte, the moment of the last."""
+    made, store = Made(database), MemoryStore()
+    for job_id in made.job_ids:
+        store.put_bytes(f"tenants/ten_a/jobs/{job_id}/train/1/avatar.bin", b"x" * 500)
+    store.put_bytes(f"tenants/ten_a/uploads/{made.capture_id}", b"x" * 1000)
+    store.put_bytes("tenants/ten_a/uploads/other", b"x")
+    (receipt,) = _revoke(database, made, is_purge=True).deletions
+
+    later = _NOW + timedelta(hours=1)
+    while remove_objects(database, store, later):
+        pass
+
+    with tenant_work(database, "ten_a") as work:
+        final = find_deletion(work, receipt.deletion_id)
+    assert final
+    assert (3, 2000, later) == (final.n_objects, final.n_bytes, final.finished_at)
+    assert ["tenants/ten_a/uploads/other"] == [one.key for one in store.list_objects("")]
 
 
 def test_a_purge_can_follow_a_revocation(database: Engine) -> None:
