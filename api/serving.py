@@ -66,9 +66,20 @@ def serve_http(app: FastAPI, listener: socket.socket, is_alive: Callable[[], boo
         callback_notify=look,
         timeout_notify=_LOOK_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.run(sockets=[listener])
     if not is_alive():
         raise Unavailable(
             "engine_stopped", "a thread of the engine has ended; the log says why; start again"
         )
+
+
+class _Server(uvicorn.Server):
+    """Ends streams and waiting requests first, so that nobody has to be cut off."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once the process was asked to end."""
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        app.state.parts.watcher.close()
+        await super().shutdown(sockets)

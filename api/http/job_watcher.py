@@ -32,11 +32,21 @@ class JobWatcher:
         self._logger = logger
         self._tick_seconds = tick_seconds
         self._waiting: dict[anyio.Event, tuple[str, int]] = {}
+        self.is_closing = False
+        """Whether the process ends: whoever waits is to answer and go."""
+
+    def close(self) -> None:
+        """Wake everybody within a tick; may be called by a signal's handler."""
+        self.is_closing = True
 
     async def run(self) -> None:
         """Look for changes until cancelled."""
         while True:
             await anyio.sleep(self._tick_seconds)
+            if self.is_closing:
+                for event in self._waiting:
+                    event.set()
+                continue
             if not self._waiting:
                 continue
             ids = frozenset(job_id for job_id, _ in self._waiting.values())

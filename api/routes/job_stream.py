@@ -59,9 +59,9 @@ async def tell_job(call: Call, job_id: str, first: Chapter, after: int) -> Async
             for event in chapter.events:
                 after = event.sequence
                 yield sse.write_event(after, event.type, event_body(event).model_dump_json())
-            if chapter.is_last:
-                return
             watcher = call.parts.watcher
+            if chapter.is_last or watcher.is_closing:
+                return
             if not chapter.has_more and not await watcher.changed(
                 job_id, chapter.version, sse.COMMENT_SECONDS
             ):

@@ -71,7 +71,7 @@ async def wait_for_end(call: Call, job_id: str, seconds: int) -> None:
     parts = call.parts
     deadline = parts.monotonic() + seconds
     with parts.streams.hold(call.principal.tenant_id, parts.settings.streams_per_tenant):
-        while (left := deadline - parts.monotonic()) > 0:
+        while (left := deadline - parts.monotonic()) > 0 and not parts.watcher.is_closing:
             stored = await call.in_thread(read_job, call, job_id)
             if JobStatus(stored.state["status"]) in TERMINAL_JOB:
                 return
