@@ -19,12 +19,14 @@ def avatar_stage_options(chosen: AvatarOptions, catalog: Catalog) -> StageOption
     """
     _check_plugin("options.method", chosen.method, catalog.avatar_methods)
     rasterizer = _rasterizer(chosen.rasterizer, catalog)
+    steps = {} if chosen.max_steps is None else {"max_steps": chosen.max_steps}
     return {
         "preprocess": {"holdout_seconds": chosen.holdout_seconds, "seed": chosen.seed},
         "train": {
             "method": chosen.method,
             "preset": chosen.preset,
             "seed": chosen.seed,
+            **steps,
             **rasterizer,
         },
         "fit_motion": {"seed": chosen.seed},

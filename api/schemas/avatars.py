@@ -23,6 +23,8 @@ class AvatarOptions(RequestBody):
     """Avatar method; the catalog lists them."""
     preset: Preset = "standard"
     """Effort of the training: ``draft`` in a minute, ``standard`` in minutes, ``high`` in hours."""
+    max_steps: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Optimizer steps instead of the preset's; 300 give a first impression."""
     holdout_seconds: float = Field(default=0.0, ge=0, le=600)
     """Seconds at the end of the capture kept from training, re-spoken and scored."""
     rasterizer: PluginName | None = None

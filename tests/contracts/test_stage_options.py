@@ -21,12 +21,19 @@ CATALOG = read_catalog(GatewaySettings())
 def test_options_of_an_avatar_are_taken_by_its_stages(preset: str) -> None:
     """Names, types and ranges agree."""
     chosen = AvatarOptions.model_validate(
-        {"preset": preset, "holdout_seconds": 3.0, "rasterizer": "cpu", "seed": 7}
+        {
+            "preset": preset,
+            "max_steps": 300,
+            "holdout_seconds": 3.0,
+            "rasterizer": "cpu",
+            "seed": 7,
+        }
     )
     options = avatar_stage_options(chosen, CATALOG)
 
     assert 3.0 == PrepareOptions.model_validate(options["preprocess"]).holdout_seconds
-    assert preset == TrainOptions.model_validate(options["train"]).preset
+    train = TrainOptions.model_validate(options["train"])
+    assert (preset, 300) == (train.preset, train.max_steps)
     assert 7 == FitMotionOptions.model_validate(options["fit_motion"]).seed
     assert "cpu" == RenderOptions.model_validate(options["render_heldout"]).rasterizer
 
