@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import bench, flow, gateway, machine, serve, stages, worker
+from services.embedded.commands import bench, flow, gateway, machine, serve, stages, tenants, worker
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -51,11 +51,11 @@ for command in (
     serve.serve,
     gateway.gateway,
     gateway.migrate,
-    gateway.tenant,
     bench.bench,
     worker.worker,
 ):
     app.command()(command)
+app.add_typer(tenants.app, name="tenant")
 
 
 class Interrupted(BaseException):

@@ -1,0 +1,168 @@
+"""tenant: operators make tenants and keys in the database itself; the gateway may be down."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.embedded.commands.words import JsonOption
+from services.embedded.terminal import open_terminal, print_json, print_table
+from shared.errors import InvalidInput
+from shared.settings import read_settings
+
+if TYPE_CHECKING:
+    from api.accounts import Making, NewKey
+    from api.db.records import ApiKey, KeyScope, Tenant
+    from api.db.unit_of_work import UnitOfWork
+
+_ROWS = 1000
+ScopeOption = Annotated[str, typer.Option(help="member, admin or operator.")]
+TenantId = Annotated[str, typer.Argument(metavar="TENANT_ID")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID")]
+app = typer.Typer(help="Make tenants and their API keys, list and end them.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the new tenant.")],
+    scope: ScopeOption = "admin",
+    weight: Annotated[
+        float, typer.Option(min=0.01, max=100, help="Share of the workers, relative to others.")
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a tenant with a first API key, which is shown once."""
+    from api.accounts import KeyTerms, create_key, create_tenant
+
+    with _work() as (work, making):
+        made = create_tenant(work, name, making, weight=weight)
+        key = create_key(work, made.tenant_id, KeyTerms("first", _scope(scope)), making)
+    _show_key(key, as_json=as_json)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the tenants, newest first."""
+    from api.db.tenants import list_tenants
+
+    with _work() as (work, _making):
+        found = list_tenants(work, None, _ROWS)
+    rows = [_tenant_row(tenant) for tenant in found]
+    _show("tenants", ["tenant_id", "name", "weight", "created_at", "state"], rows, as_json=as_json)
+
+
+@app.command()
+def key(
+    tenant_id: TenantId,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "key",
+    scope: ScopeOption = "member",
+    days: Annotated[int | None, typer.Option(min=1, help="It ends after so many.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make another API key, which is shown once."""
+    from api.accounts import KeyTerms, create_key
+
+    with _work() as (work, making):
+        ends = None if days is None else making.now + timedelta(days=days)
+        made = create_key(work, tenant_id, KeyTerms(name, _scope(scope), ends), making)
+    _show_key(made, as_json=as_json)
+
+
+@app.command()
+def keys(tenant_id: TenantId, as_json: JsonOption = False) -> None:
+    """List a tenant's keys, newest first; their secrets are known to nobody."""
+    from api.db.api_keys import list_keys
+
+    with _work() as (work, making):
+        rows = [_key_row(each, making.now) for each in list_keys(work, tenant_id, None, _ROWS)]
+    _show("keys", ["key_id", "name", "scope", "created_at", "state"], rows, as_json=as_json)
+
+
+@app.command()
+def rotate(
+    tenant_id: TenantId,
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=24 * 90, help="The old key still works for so long.")
+    ] = 24.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key like an old one, which ends after the overlap."""
+    from api.accounts import rotate_key
+
+    with _work() as (work, making):
+        made = rotate_key(work, tenant_id, key_id, timedelta(hours=overlap_hours), making)
+    _show_key(made, as_json=as_json)
+
+
+@app.command()
+def revoke(tenant_id: TenantId, key_id: KeyId) -> None:
+    """End a key now; gateways notice within seconds."""
+    from api.accounts import end_key
+
+    with _work() as (work, making):
+        end_key(work, tenant_id, key_id, making.now)
+
+
+@contextmanager
+def _work() -> "Iterator[tuple[UnitOfWork, Making]]":
+    """An operator's transaction."""
+    from api.accounts import Making
+    from api.db.session import engine_work, open_database
+    from api.gateway import draw_id
+
+    url = read_settings(os.environ).database_url
+    if url is None:
+        raise InvalidInput(
+            "missing_setting", "set TALKSPLAT_DATABASE_URL to the gateway's database"
+        )
+    database = open_database(url, pool_size=1)
+    try:
+        with engine_work(database) as work:
+            yield work, Making(datetime.now(UTC), draw_id, secrets.token_bytes)
+    finally:
+        database.dispose()
+
+
+def _scope(text: str) -> "KeyScope":
+    from api.db.records import KeyScope
+
+    if text not in set(KeyScope):
+        raise InvalidInput("bad_key_scope", f"scope {text!r}; choose {', '.join(KeyScope)}")
+    return KeyScope(text)
+
+
+def _tenant_row(tenant: "Tenant") -> list[str]:
+    state = "disabled" if tenant.disabled_at else "active"
+    made = f"{tenant.created_at:%Y-%m-%d}"
+    return [tenant.tenant_id, tenant.name, f"{tenant.weight:g}", made, state]
+
+
+def _key_row(each: "ApiKey", now: datetime) -> list[str]:
+    is_over = each.expires_at is not None and each.expires_at <= now
+    ends = f"until {each.expires_at:%Y-%m-%d %H:%M}" if each.expires_at else "active"
+    state = "revoked" if each.revoked_at else "over" if is_over else ends
+    return [each.key_id, each.name, each.scope.value, f"{each.created_at:%Y-%m-%d}", state]
+
+
+def _show(title: str, header: list[str], rows: list[list[str]], *, as_json: bool) -> None:
+    terminal = open_terminal(is_json=as_json)
+    if as_json:
+        named: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in rows]
+        print_json(terminal, named)
+    else:
+        print_table(terminal.results, title, header, rows)
+
+
+def _show_key(made: "NewKey", *, as_json: bool) -> None:
+    """The only time that a secret is seen."""
+    terminal = open_terminal(is_json=as_json)
+    if as_json:
+        about = {"tenant_id": made.key.tenant_id, "key_id": made.key.key_id}
+        print_json(terminal, {**about, "api_key": made.token})
+    else:
+        terminal.results.print(made.token, highlight=False, markup=False, soft_wrap=True)
