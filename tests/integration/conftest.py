@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from shared.object_stores.s3 import S3Store, read_place
 from tests.integration.servers import Servers, make_vhost, read_urls, remove_vhost
 
-KILLED_PORT = 26600
+KILLED_PORT = 30600
 """Where the servers listen that tests kill."""
 
 

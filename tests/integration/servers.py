@@ -15,7 +15,7 @@ VARIABLES = (
     "TALKSPLAT_TEST_BROKER_URL",
     "TALKSPLAT_TEST_STORE_URL",
 )
-_MANAGEMENT = 10_000
+_MANAGEMENT = 20
 """The management port is so far above the broker's (tests/services/rabbitmq.sh)."""
 ServerName = Literal["postgres", "rabbitmq", "ceph"]
 

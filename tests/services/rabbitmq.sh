@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # RabbitMQ without systemd.   rabbitmq.sh up|down|kill FOLDER PORT
-# Takes PORT, PORT+1000 (epmd), +10000 (management), +10020 (metrics), +20000 (distribution).
+# Takes PORT, PORT+10 (epmd), +20 (management), +30 (metrics), +40 (distribution).
 set -euo pipefail
 action=$1 port=$3
 mkdir -p "$2/mnesia" "$2/log"
@@ -10,8 +10,8 @@ export HOME=$folder RABBITMQ_NODENAME=talksplat$port@localhost RABBITMQ_CONF_ENV
 export RABBITMQ_CONFIG_FILE=$folder/rabbitmq.conf RABBITMQ_PID_FILE=$folder/pid
 export RABBITMQ_ENABLED_PLUGINS_FILE=$folder/enabled_plugins
 export RABBITMQ_MNESIA_BASE=$folder/mnesia RABBITMQ_LOG_BASE=$folder/log
-export RABBITMQ_DIST_PORT=$((port + 20000)) ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 1000))
-export PATH=/usr/lib/rabbitmq/bin:$PATH
+export RABBITMQ_DIST_PORT=$((port + 40)) ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 10))
+export PATH=/usr/lib/rabbitmq/bin:$PATH ERL_CRASH_DUMP=$folder/log/erl_crash.dump
 pid() { cat "$folder/pid" 2>/dev/null || true; }
 
 case $action in
@@ -30,9 +30,9 @@ esac
 cat >"$folder/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$port
 management.tcp.ip = 127.0.0.1
-management.tcp.port = $((port + 10000))
+management.tcp.port = $((port + 20))
 prometheus.tcp.ip = 127.0.0.1
-prometheus.tcp.port = $((port + 10020))
+prometheus.tcp.port = $((port + 30))
 default_user = app
 default_pass = app-pass
 loopback_users = none
