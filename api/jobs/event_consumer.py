@@ -20,6 +20,7 @@ from api.jobs.state_machine import unwanted_attempt
 from shared.contracts.command import CancelStage
 from shared.contracts.event import StageEvent, StageProgress, WorkerSeen
 from shared.errors import Unavailable
+from shared.observability.trace import trace_id_of
 
 FULL_BATCH = 100
 """A batch of fewer events left nothing behind in the queue."""
@@ -73,7 +74,8 @@ class EventConsumer:
         if job and is_changed:
             self._observe(job, event, now)
         unwanted = unwanted_attempt(job, event)
-        _log.info(
+        _log.log(
+            logging.DEBUG if isinstance(event, StageProgress) else logging.INFO,
             "event_applied" if is_changed else "event_ignored",
             extra={
                 "event": event.type,
@@ -81,6 +83,7 @@ class EventConsumer:
                 "stage": event.stage,
                 "attempt": event.attempt,
                 "worker_id": event.worker_id,
+                "trace_id": trace_id_of(event.traceparent),
                 "is_unwanted": unwanted is not None,
             },
         )
