@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from api.db.tables import attempts, outbox, ready_stages, webhook_deliveries, webhooks, workers
 from api.db.unit_of_work import UnitOfWork
-from shared.observability.gateway_telemetry import EngineState, ServiceLoad, StageLoad
+from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
 
 ALIVE = timedelta(seconds=20)
 """A worker reports every 5 s."""

@@ -25,7 +25,7 @@ _LOOKS = (
     (re.compile(r"(?i)\b(bearer|basic) [A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
     # our own webhook secrets and API keys
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]+"), MASK),
-    (re.compile(r"\btsk_[A-Za-z0-9_-]{8,}"), MASK),
+    (re.compile(r"\bts_[A-Za-z0-9_-]{20,}"), MASK),
 )
 
 

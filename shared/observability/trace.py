@@ -53,6 +53,12 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     return TraceContext(trace_id, span_id, int(flags, 16))
 
 
+def trace_id_of(header: str | None) -> str | None:
+    """The trace that ``header`` names, for log lines."""
+    context = parse_traceparent(header)
+    return context.trace_id if context else None
+
+
 def start_trace(random_bytes: RandomBytes = secrets.token_bytes) -> TraceContext:
     """Begin a trace of our own."""
     return TraceContext(_nonzero_hex(16, random_bytes), _nonzero_hex(8, random_bytes))

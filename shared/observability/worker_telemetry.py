@@ -6,7 +6,13 @@ They carry ``worker`` in their names, so that one process can be gateway and wor
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -22,6 +28,8 @@ class WorkerTelemetry:
     """One per process and service; in ``serve`` the services share it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        # They would double the number of series, and nobody reads them.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # of prometheus_client
         self._stages, self._names = KnownNames(), KnownNames()
         self._seconds = Histogram(
             "talksplat_worker_stage_duration_seconds",

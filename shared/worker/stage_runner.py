@@ -25,6 +25,7 @@ from shared.contracts.event import (
 from shared.errors import PlatformError, Unavailable
 from shared.object_store import Store
 from shared.observability.logs import bound_fields, log_event, log_failure
+from shared.observability.trace import trace_id_of
 from shared.observability.worker_telemetry import Outcome, WorkerTelemetry
 from shared.worker.final_event import earlier_end
 from shared.worker.reporter import Reporter, SendEvent
@@ -69,6 +70,7 @@ def run_stage(worker: Worker, command: RunStage) -> StageEvent:
         stage=command.stage,
         attempt=command.attempt,
         worker_id=worker.worker_id,
+        trace_id=trace_id_of(command.traceparent),
     ):
         reporter = Reporter(command, worker.worker_id, worker.send, worker.clock)
         with _counted(worker, command, reporter) as ended:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from api.db import tables
 from api.db.engine_state import ALIVE, read_engine_state
 from api.db.session import engine_work, open_database
-from shared.observability.gateway_telemetry import EngineState, ServiceLoad, StageLoad
+from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
 from tests.webhook_world import World, open_world
 
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

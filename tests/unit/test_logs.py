@@ -131,6 +131,7 @@ def test_an_unexpected_error_has_its_traceback(stream: io.StringIO) -> None:
         "PUT https://s3/b/k?X-Amz-Expires=900&X-Amz-Signature=hunter2",
         "Authorization: Bearer hunter2hunter2",
         "secret is whsec_hunter2==",
+        f"key ts_hunter2{'x' * 36} is unknown",
         "https://gateway/v1/upload?token=hunter2&x=1",
     ],
 )

@@ -6,12 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from shared.observability.gateway_telemetry import (
-    EngineState,
-    GatewayTelemetry,
-    ServiceLoad,
-    StageLoad,
-)
+from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
+from shared.observability.gateway_telemetry import GatewayTelemetry
 from shared.observability.labels import MAX_VALUES, OTHER, KnownNames, method_label, status_class
 from shared.observability.worker_telemetry import GpuCollector, GpuMemory, WorkerTelemetry
 

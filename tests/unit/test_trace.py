@@ -10,6 +10,7 @@ from shared.observability.trace import (
     continue_trace,
     parse_traceparent,
     start_trace,
+    trace_id_of,
 )
 
 _TRACE, _SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -70,6 +71,11 @@ def test_a_request_without_a_trace_begins_one() -> None:
     context = continue_trace("nonsense")
 
     assert context == parse_traceparent(context.header)
+
+
+def test_log_lines_name_the_trace() -> None:
+    """Or nothing, where there is none."""
+    assert [_TRACE, None] == [trace_id_of(f"00-{_TRACE}-{_SPAN}-01"), trace_id_of(None)]
 
 
 def test_ids_are_never_all_zero() -> None:
