@@ -1,11 +1,12 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration bench schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration chaos load simulate bench schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
+JOBS ?= 10000
 # In CI the integration tests are a step of their own; elsewhere they run where there are servers.
 FAST_TESTS := tests/unit tests/conformance tests/contracts tests/architecture
 
@@ -44,6 +45,16 @@ e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
 quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/pytest tests/quality
+
+chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
+	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py
+
+load: $(READY) ## submissions per second, and full tables; on the servers of make services
+	$(BIN)/python -m tests.load.submissions
+	$(BIN)/python -m tests.load.table_size
+
+simulate: $(READY) ## fair order between a thousand tenants, without servers
+	$(BIN)/python -m tests.load.simulate
 
 bench: $(READY) ## time the rasterizer and the renderer on this machine
 	$(BIN)/talksplat bench
