@@ -38,9 +38,15 @@ class Outcome(NamedTuple):
     """The webhook is left alone until then; None frees it at once."""
 
 
+def has_due(work: UnitOfWork, now: datetime) -> bool:
+    """Whether there is anything to claim; takes no lock, so that looking disturbs nobody."""
+    return work.connection.execute(_next_webhook(now)).first() is not None
+
+
 def claim_delivery(work: UnitOfWork, now: datetime) -> Claim | None:
     """Hold the webhook whose turn it is, and count the attempt; None when nothing is due."""
-    webhook = work.connection.execute(_next_webhook(now)).mappings().first()
+    locked = _next_webhook(now).with_for_update(skip_locked=True, of=webhooks)
+    webhook = work.connection.execute(locked).mappings().first()
     if webhook is None:
         return None
     due = (
@@ -139,7 +145,7 @@ def remove_old_deliveries(work: UnitOfWork, before: datetime, limit: int = 1_000
 
 
 def _next_webhook(now: datetime) -> sa.Select[tuple[object, ...]]:
-    """The free webhook with something due whose last turn is longest ago, locked."""
+    """The free webhook with something due whose last turn is longest ago."""
     held = webhooks.alias("held")
     busy = (
         sa.select(held.c.tenant_id)
@@ -158,7 +164,6 @@ def _next_webhook(now: datetime) -> sa.Select[tuple[object, ...]]:
         )
         .order_by(webhooks.c.claimed_at.nulls_first(), webhooks.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True, of=webhooks)
     )
 
 

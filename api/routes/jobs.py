@@ -20,6 +20,8 @@ from api.http.preferences import wait_seconds
 from api.http.strict_json import StrictRoute
 from api.ids import missing
 from api.jobs.job import JobStatus, parse_job
+from api.jobs.measure import measure_event
+from api.jobs.signals import CancelRequested
 from api.jobs.use_cases import cancel_job, retry_job
 from api.routes.job_stream import read_chapter, tell_job
 from api.routes.submissions import answered, claim_of, do_once, wait_for_end
@@ -85,9 +87,12 @@ async def cancel(job_id: JobId, call: MemberCall) -> Response:
     """Stop a job: within seconds its worker is free and what it had made is removed."""
 
     def stop() -> JobBody:
+        now = call.parts.now()
         with call.work() as work:
-            cancel_job(work, job_id, call.parts.now())
-            return _read_within(call, work, job_id)
+            job = cancel_job(work, job_id, now)
+            told = _read_within(call, work, job_id)
+        measure_event(call.parts.telemetry, job, CancelRequested(), now)
+        return told
 
     body = await call.in_thread(stop)
     call.parts.wake_engine()

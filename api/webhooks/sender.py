@@ -19,6 +19,7 @@ from api.db.webhook_queue import (
     claim_delivery,
     disable_webhook,
     has_delivered_since,
+    has_due,
     record_outcome,
 )
 from api.db.webhooks import DeliveryStatus, Try
@@ -74,6 +75,9 @@ def send_next(sender: Sender) -> bool:
     Raises:
         Unavailable: the database is away; what was claimed goes out again later.
     """
+    with engine_work(sender.database, is_read_only=True) as work:
+        if not has_due(work, sender.now()):
+            return False
     with engine_work(sender.database) as work:
         claim = claim_delivery(work, sender.now())
     if claim is None:
