@@ -5,14 +5,18 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 
+from api.consent import Action, find_refusal
 from api.consent_records import read_consent
 from api.db import consents as rows
 from api.db.consents import BoundJob
+from api.db.jobs import lock_job
 from api.db.records import Consent, ConsentUse, Deletion
 from api.db.session import engine_work, tenant_work
 from api.db.unit_of_work import UnitOfWork
+from api.jobs.apply import announce, origin_at
+from api.jobs.job import JobStatus
+from api.jobs.signals import Announce
 from api.jobs.use_cases import Origin, cancel_job, delete_avatar, delete_upload, delete_video
-from shared.errors import InvalidInput
 
 REASON = "consent_revoked"
 _BATCH = 100
@@ -84,14 +88,15 @@ def _purge(work: UnitOfWork, consent: Consent, origin: Origin) -> list[Deletion]
 
 
 def _stop(work: UnitOfWork, bound: BoundJob, now: datetime) -> bool:
-    """Cancel a job; False where it has ended by itself meanwhile."""
-    try:
-        cancel_job(work, bound.job_id, now)
-    except InvalidInput as error:
-        if error.code != "job_finished":
-            raise
+    """Cancel a job and say why in its log; False where it has ended, or is ending already."""
+    job = lock_job(work, bound.job_id)
+    if job is None or job.is_terminal or job.status is JobStatus.canceling:
         return False
-    _note(work, bound.consent, bound.kind, bound.resource_id, now, is_allowed=False)
+    refusal = find_refusal(bound.consent, Action(bound.kind), now)
+    code = refusal.code if refusal else REASON
+    announce(work, job, Announce("job.consent_ended", {"code": code}), origin_at(now))
+    cancel_job(work, bound.job_id, now)
+    _note(work, bound.consent, bound.kind, bound.resource_id, now, refused_with=code)
     return True
 
 
@@ -102,14 +107,14 @@ def _note(
     resource_id: str,
     now: datetime,
     *,
-    is_allowed: bool = True,
+    refused_with: str = "",
 ) -> None:
     use = ConsentUse(
         consent_id=consent.consent_id,
         action=action,
         resource_id=resource_id,
-        is_allowed=is_allowed,
-        detail="" if is_allowed else "stopped",
+        is_allowed=not refused_with,
+        detail=refused_with,
         occurred_at=now,
     )
     rows.insert_uses(work, consent.tenant_id, [use])

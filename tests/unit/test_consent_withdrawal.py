@@ -25,11 +25,13 @@ from api.db.migrate import migrate_database
 from api.db.records import Quotas, ResourceStatus, Tenant, Upload, UploadStatus, Video
 from api.db.session import engine_work, open_database, tenant_work
 from api.db.tenants import add_tenant
-from api.jobs.apply import origin_at
+from api.jobs.apply import apply_event, origin_at
 from api.jobs.collector import remove_objects
 from api.jobs.job import JobStatus
+from api.jobs.signals import Dispatch
 from api.jobs.use_cases import NewAvatar, delete_avatar, new_job, submit_avatar, submit_job
 from shared.object_stores.memory import MemoryStore
+from tests.job_worlds import started
 
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _END = _NOW + timedelta(days=30)
@@ -151,9 +153,35 @@ def test_a_revocation_stops_everything_at_once(database: Engine) -> None:
     assert {JobStatus.canceled} == _statuses(database, made)
     with tenant_work(database, "ten_a") as work:
         uses = list_uses(work, made.consent_id)
-    assert {(made.avatar_id, "stopped"), (made.video_id, "stopped"), (made.avatar_id, "")} == {
-        (use.resource_id, use.detail) for use in uses
-    }
+        told = work.connection.execute(
+            sa.select(tables.job_events.c.data).where(
+                tables.job_events.c.type == "job.consent_ended"
+            )
+        ).scalars()
+        codes = [data["code"] for data in told]
+    revoked_uses = {(made.avatar_id, "consent_revoked"), (made.video_id, "consent_revoked")}
+    assert revoked_uses | {(made.avatar_id, "")} == {(u.resource_id, u.detail) for u in uses}
+    assert ["consent_revoked", "consent_revoked"] == codes
+
+
+def test_a_job_that_is_ending_is_stopped_once(database: Engine) -> None:
+    """Its worker may take seconds; the rounds meanwhile add nothing."""
+    made = Made(database)
+    job_id = min(made.job_ids)
+    with engine_work(database) as work:
+        job = get_job(work, job_id)
+        assert job
+        stage = job.stages[0].name
+        apply_event(work, job_id, Dispatch(stage), _ORIGIN)
+        job = get_job(work, job_id)
+        assert job
+        apply_event(work, job_id, started(job, stage), _ORIGIN)
+
+    first = _revoke(database, made)
+    again = stop_unconsented(database, _NOW)
+
+    assert (2, 0) == (len(first.stopped_jobs), again)
+    assert {JobStatus.canceled, JobStatus.canceling} == _statuses(database, made)
 
 
 def test_after_a_revocation_nothing_new_is_allowed(database: Engine) -> None:
