@@ -96,4 +96,4 @@ def _fail(fault: str, out: Path) -> None:
             time.sleep(600)
 
 
-ENTRIES = {"burn.burn": StageEntry(burn, checkpoints="checkpoints")}
+ENTRIES = {"burn.burn": StageEntry(burn, kept=("checkpoints",))}

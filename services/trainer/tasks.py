@@ -27,4 +27,4 @@ def train(inputs: Path, options: dict[str, Any], out: Path, progress: Progress) 
     }
 
 
-ENTRIES = {"trainer.train": StageEntry(train, checkpoints="checkpoints")}
+ENTRIES = {"trainer.train": StageEntry(train, kept=("checkpoints", "previews"))}

@@ -69,9 +69,9 @@ class CheckpointWatch:
     """Sees checkpoints appear, while the stage reports progress, and sends them off."""
 
     def __init__(self, entry: StageEntry, workspace: Workspace, parent: Parent) -> None:
-        self._folder = workspace.out / (entry.checkpoints or "")
-        self._index = self._folder / entry.checkpoint_index
-        self._snapshots = workspace.snapshots
+        self._workspace = workspace
+        self._kept = entry.kept
+        self._index = workspace.out / entry.checkpoint
         self._parent = parent
         self._seen = _identity(self._index)
         self._number = 0
@@ -87,7 +87,9 @@ class CheckpointWatch:
         self._parent.wait_until_saved(self._number)
         self._seen, self._fraction = found, fraction
         self._number += 1
-        _link_files(self._folder, self._snapshots / str(self._number))
+        snapshot = self._workspace.snapshots / str(self._number)
+        for folder in self._kept:
+            _link_files(self._workspace.out / folder, snapshot / folder)
         self._parent.tell(checkpoint=self._number, progress=float(fraction))
 
 
@@ -116,9 +118,10 @@ def _run(workspace: Workspace, parent: Parent) -> Facts:
     _share_machine()
     entry = find_entry(order["modules"], order["entry"])
     watch = None
-    if entry.checkpoints is not None:
-        if workspace.checkpoint.is_dir():
-            workspace.checkpoint.rename(workspace.out / entry.checkpoints)
+    if entry.kept:
+        for folder in entry.kept:
+            if (workspace.checkpoint / folder).is_dir():
+                (workspace.checkpoint / folder).rename(workspace.out / folder)
         watch = CheckpointWatch(entry, workspace, parent)
 
     def progress(fraction: float, message: str) -> None:

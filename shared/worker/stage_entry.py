@@ -24,10 +24,10 @@ class StageEntry(NamedTuple):
     """One thing that workers of a service can do."""
 
     run: RunEntry
-    checkpoints: str | None = None
-    """Folder inside ``out`` where the stage keeps checkpoints and looks for one when it starts."""
-    checkpoint_index: str = "latest.json"
-    """File of that folder that is replaced last."""
+    kept: tuple[str, ...] = ()
+    """Folders inside ``out`` that the next attempt needs to go on where this one was."""
+    checkpoint: str = "checkpoints/latest.json"
+    """File in one of them that is replaced last when the stage has made a checkpoint."""
 
 
 O = TypeVar("O", bound=BaseModel)
