@@ -1,4 +1,4 @@
-"""The whole platform in one process: gateway, engine, and a worker of every service.
+"""The whole platform in one process: gateway, engine, and workers of every service.
 
 SQLite and a folder keep everything; messages live in memory, and are made again from the database
 at the next start. Stages run in processes of their own, as everywhere.
@@ -44,6 +44,8 @@ from shared.worker.workspace import remove_abandoned
 BROKER_URL = "memory://"
 NICENESS = 10
 """Of the stages, so that requests are answered while all cores compute."""
+_STAFF = (*SERVICES, "preprocess")
+"""A worker each, and one more, so that uploads are verified while a capture is prepared."""
 _TENANT = "local"
 _JOIN_SECONDS = 15.0
 W = TypeVar("W")
@@ -148,7 +150,7 @@ def _workers(
     telemetry = WorkerTelemetry(registry)
     store, publisher, stop = open_store(places.store_url), Publisher(BROKER_URL), threading.Event()
     threads: list[threading.Thread] = []
-    for service in SERVICES:
+    for service in _STAFF:
         worker = Worker(
             worker_id=f"{service}-local-{secrets.token_hex(4)}",
             service=service,
@@ -161,8 +163,8 @@ def _workers(
         )
         presence = Presence(worker.worker_id, service, worker.runs, worker.send, worker.clock)
         threads += [
-            _start(f"work-{service}", work_until, worker, stop),
-            _start(f"hear-{service}", keep_company, presence, stop),
+            _start(f"work-{worker.worker_id}", work_until, worker, stop),
+            _start(f"hear-{worker.worker_id}", keep_company, presence, stop),
         ]
     try:
         yield threads
