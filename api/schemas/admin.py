@@ -10,7 +10,7 @@ from api.schemas.links import Links
 from api.schemas.model import AnswerBody, Moment, Name, RequestBody, id_field
 
 _TENANT, _KEY = "ten_01jd5xq0a1b2c3d4e5f6g7h8j9", "key_01jd5xq1b2c3d4e5f6g7h8j9k0"
-_MAX_BYTES, _MAX_JOBS, _MAX_SECONDS = 2**60, 1_000_000, 1e12
+_MAX_BYTES, _MAX_JOBS, _MAX_SECONDS = 10**15, 1_000_000, 1e12
 _QUOTAS: dict[str, JsonValue] = {
     "max_running_jobs": 4,
     "max_open_jobs": 1000,

@@ -43,6 +43,13 @@ def test_ordinary_json_is_read() -> None:
     assert {"a": ["😀", 1500.0, -12, None, True, {"b": {}}]} == parse_json(body)
 
 
+def test_whole_numbers_are_integers_however_they_are_written() -> None:
+    """As in JSON Schema; others stay what they are."""
+    found = parse_json(b"[3.0, 1e3, -0.5, 1e17]")
+
+    assert [int, int, float, float] == [type(number) for number in found]
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     """No input leads to another error."""
