@@ -168,7 +168,7 @@ def _bound(
     work: UnitOfWork, condition: sa.ColumnElement[bool], limit: int | None = None
 ) -> list[BoundJob]:
     """An avatar's job has its consent at hand, a video's through the avatar."""
-    found = []
+    found: list[BoundJob] = []
     for made in (avatars, videos):
         through = avatars.c.id == videos.c.avatar_id if made is videos else None
         source = jobs.join(made, made.c.job_id == jobs.c.id)
@@ -195,7 +195,7 @@ def _bound(
             )
             for row in work.connection.execute(query)
         ]
-    return found
+    return sorted(found, key=lambda bound: bound.job_id)  # the order in which jobs are locked
 
 
 def _columns() -> list[sa.ColumnElement[Any]]:

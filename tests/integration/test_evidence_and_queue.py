@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
 from api.consent_records import NewConsent, list_consents, record_consent
+from api.consent_withdrawal import revoke_consent, stop_unconsented
 from api.db import tables
 from api.db.append_only import APPEND_ONLY
 from api.db.engine_state import read_engine_state
@@ -18,6 +19,7 @@ from api.db.records import Upload, UploadStatus
 from api.db.session import engine_work, open_database, tenant_work
 from api.db.webhook_queue import claim_delivery
 from api.ids import new_id
+from api.jobs.apply import origin_at
 from api.webhooks.sender import send_next
 from tests.webhook_world import GONE, World, add_tenants
 
@@ -169,6 +171,22 @@ def test_evidence_is_refused_to_every_role(
             connection.execute(statement)
     connection.close()
     owner.dispose()
+
+
+def test_a_tenant_revokes_its_consent_once(database: Engine) -> None:
+    """Its role may insert the row, and needs no more."""
+    consent_id = _keep_consent(database)
+    origin = origin_at(_NOW)
+
+    moments = []
+    for seconds in (0, 60):
+        with tenant_work(database, "ten_a") as work:
+            later = origin._replace(now=_NOW + timedelta(seconds=seconds))
+            revoked = revoke_consent(work, consent_id, "asked", later, is_purge=True)
+        moments.append(revoked.consent.revoked_at)
+
+    assert [_NOW, _NOW] == moments
+    assert 0 == stop_unconsented(database, _NOW)
 
 
 def test_consents_are_seen_by_their_tenant_only(database: Engine) -> None:
