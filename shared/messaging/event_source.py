@@ -16,7 +16,10 @@ from shared.messaging.routes import DEAD, event_queue
 
 MAX_BATCH = 100
 _WAIT_SECONDS = 0.25
-_GATHER_SECONDS = 0.02
+_QUIET_SECONDS = 0.03
+"""A batch is closed when nothing has come for so long."""
+_LONGEST_SECONDS = 0.5
+"""And after so long in any case."""
 _RETRY_SECONDS = 1.0
 
 HandleEvents = Callable[[Sequence[StageEvent | WorkerSeen]], None]
@@ -64,15 +67,15 @@ def _receive(link: Connection, handle: HandleEvents, stop: threading.Event) -> N
 
 
 def _gather(link: Connection, arrived: list[Message]) -> None:
-    """Wait for a message, then shortly for more."""
-    until = monotonic() + _WAIT_SECONDS
-    while len(arrived) < MAX_BATCH and (left := until - monotonic()) > 0:
+    """Wait for a message, then for more until none has come for a moment."""
+    began = monotonic()
+    quiet_seconds = _WAIT_SECONDS
+    while len(arrived) < MAX_BATCH and monotonic() - began < _LONGEST_SECONDS:
         try:
-            link.drain_events(timeout=left)
+            link.drain_events(timeout=quiet_seconds)
         except TimeoutError:
             break
-        if len(arrived) == 1:
-            until = monotonic() + _GATHER_SECONDS
+        quiet_seconds = _QUIET_SECONDS
     link.heartbeat_check()
 
 
