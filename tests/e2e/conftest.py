@@ -10,6 +10,11 @@ from typing import NamedTuple
 import pytest
 
 from services.embedded.demo import DemoOutcome
+from services.embedded.puppet.capture import DemoFiles, demo_files, film_demo
+from shared.progress import silent
+from tests.integration.conftest import server_urls
+
+__all__ = ["server_urls"]  # a fixture; it skips where there are no servers
 
 
 class Demo(NamedTuple):
@@ -18,6 +23,17 @@ class Demo(NamedTuple):
     folder: Path
     outcome: DemoOutcome
     seconds: float
+
+
+@pytest.fixture(scope="session")
+def filmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    """The demo's capture and speech, filmed once."""
+    if any("demo" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        demo: Demo = request.getfixturevalue("demo")
+        return demo_files(demo.folder / "capture")
+    files = demo_files(tmp_path_factory.mktemp("filmed"))
+    film_demo(files, silent)
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def measure(folder: Path, n_requests: int, per_second: float) -> dict[str, float
     with kept([serve.program]):
         wait_until_ready(serve.address)
         key = serve.first_key()
-        user = HttpUser(serve.address, key, patience_seconds=1800)
+        user = HttpUser(serve.address, key)
         capture = user.upload(files.capture, "capture", "video/mp4")
         job_id = user.ask_for_avatar(capture, {"preset": "high"})["job_id"]
         user.wait_for_stage(job_id, "train", _WARM_PROGRESS)
