@@ -49,7 +49,7 @@ class Parent:
         """Write a line now and then."""
         if monotonic() - self._told_at >= _TELL_SECONDS or fraction >= 1:
             self._told_at = monotonic()
-            self.tell(progress=float(fraction), message=str(message)[:500])
+            self.tell(progress=fraction, message=message[:500])
 
     def listen(self) -> None:
         """Note which checkpoints are safe; when the parent is gone, go too."""
@@ -90,7 +90,7 @@ class CheckpointWatch:
         snapshot = self._workspace.snapshots / str(self._number)
         for folder in self._kept:
             _link_files(self._workspace.out / folder, snapshot / folder)
-        self._parent.tell(checkpoint=self._number, progress=float(fraction))
+        self._parent.tell(checkpoint=self._number, progress=fraction)
 
 
 def main(arguments: list[str]) -> int:
@@ -125,9 +125,10 @@ def _run(workspace: Workspace, parent: Parent) -> Facts:
         watch = CheckpointWatch(entry, workspace, parent)
 
     def progress(fraction: float, message: str) -> None:
+        share = min(max(float(fraction), 0.0), 1.0)  # stages round
         if watch is not None:
-            watch.look(fraction)
-        parent.tell_progress(fraction, message)
+            watch.look(share)
+        parent.tell_progress(share, message)
 
     return entry.run(workspace.inputs, order["options"], workspace.out, progress)
 

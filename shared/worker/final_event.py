@@ -16,9 +16,14 @@ def keep_final_event(store: Store, command: RunStage, event: StageSucceeded, sto
 
 def earlier_end(store: Store, command: RunStage, stop: Stop) -> StageSucceeded | None:
     """The event of an earlier run of this very attempt that has finished, or None."""
+    return patiently(lambda: read_earlier_end(store, command), stop)
+
+
+def read_earlier_end(store: Store, command: RunStage) -> StageSucceeded | None:
+    """``earlier_end`` without waiting for a store that is away."""
     prefix = command.output_prefix
-    if not patiently(lambda: store.exists(prefix + MANIFEST), stop):
+    if not store.exists(prefix + MANIFEST):
         return None
-    body = patiently(lambda: store.get_bytes(prefix + FINAL_EVENT, max_bytes=MAX_SMALL_BYTES), stop)
+    body = store.get_bytes(prefix + FINAL_EVENT, max_bytes=MAX_SMALL_BYTES)
     event = EVENT.validate_json(body)
     return event if isinstance(event, StageSucceeded) else None

@@ -27,7 +27,7 @@ from shared.object_store import Store
 from shared.observability.logs import bound_fields, log_event, log_failure
 from shared.observability.trace import trace_id_of
 from shared.observability.worker_telemetry import Outcome, WorkerTelemetry
-from shared.worker.final_event import earlier_end
+from shared.worker.final_event import earlier_end, read_earlier_end
 from shared.worker.reporter import Reporter, SendEvent
 from shared.worker.stage_work import Run, do_work
 from shared.worker.stopping import Runs, StageStopped, Stop
@@ -133,7 +133,7 @@ def _remove_outputs(store: Store, command: RunStage) -> StageEvent | None:
     for wait_seconds in _CLEANING_WAITS:
         sleep(wait_seconds)
         try:
-            if finished := earlier_end(store, command, Stop()):
+            if finished := read_earlier_end(store, command):
                 return finished
             store.delete_prefix(command.output_prefix)
         except PlatformError as error:

@@ -12,7 +12,7 @@ import pytest
 from shared.contracts.command import RunStage
 from shared.contracts.event import StageFailed, StageProgress, StageSucceeded
 from shared.errors import Unavailable
-from shared.object_store import Store
+from shared.object_store import Store, open_store
 from shared.worker.child_process import child_environment
 from shared.worker.stage_runner import Worker, run_stage
 from shared.worker.stopping import StageStopped
@@ -170,6 +170,26 @@ def test_a_cancel_stops_at_once_and_leaves_nothing(worker: Worker, log: EventLog
     assert "stage_canceled" == log.events[-1].type
     assert set() == _keys(worker.store)
     assert 0 == worker.runs.n_busy
+
+
+def test_a_cancel_does_not_wait_for_a_store_that_is_away(
+    worker: Worker, log: EventLog, tmp_path: Path
+) -> None:
+    """What could not be removed is the collector's."""
+    folder = tmp_path / "store"
+    store = open_store(f"file://{folder}")
+    store.prepare()
+    thread = _run_in_thread(
+        worker._replace(store=store), order(options={"seconds": 300}, lease_seconds=2)
+    )
+    wait_for(lambda: "stage_progress" in log.types())
+
+    folder.rename(tmp_path / "gone")
+    worker.runs.cancel(("j", "burn", 1))
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert "stage_canceled" == log.events[-1].type
 
 
 def test_a_stage_ends_at_its_deadline(worker: Worker) -> None:
