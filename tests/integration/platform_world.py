@@ -69,12 +69,12 @@ class Gateway:
         """The events that ended an attempt."""
         return [event for event in self.of(command) if event.type in FINAL]
 
-    def wait_for_final(self, command: RunStage, seconds: float = 30) -> StageEvent:
+    def wait_for_final(self, command: RunStage, seconds: float = 120) -> StageEvent:
         """The first event that ended an attempt."""
         wait_for(lambda: self.finals(command), seconds)
         return self.finals(command)[0]
 
-    def wait_for_progress(self, command: RunStage, fraction: float, seconds: float = 30) -> None:
+    def wait_for_progress(self, command: RunStage, fraction: float, seconds: float = 120) -> None:
         """Wait until the stage has told so much."""
         wait_for(lambda: self.fraction(command) >= fraction, seconds)
 

@@ -100,7 +100,7 @@ def test_the_stage_of_a_killed_worker_dies_and_is_run_by_another(
 ) -> None:
     """The broker hands the command on at once, with the same attempt."""
     with running_worker(gateway, tmp_path) as first:
-        command = gateway.order(options={"seconds": 3})
+        command = gateway.order(options={"seconds": 1.5}, lease_seconds=4)
         gateway.wait_for_progress(command, 0.01)
         child = first.child_pid()
         first.kill()
