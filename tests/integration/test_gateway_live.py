@@ -1,6 +1,7 @@
 """Gateways on the real servers: races, kills, streams, waiting, uploads to S3."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from api.serving import listen
 from tests.gateway_world import Account, avatar_body, upload_body
 from tests.integration.databases import migrate_template
 from tests.integration.live_gateway import LiveGateway, Places
@@ -185,6 +187,18 @@ def test_a_gateway_ends_in_peace(gateways: tuple[LiveGateway, LiveGateway]) -> N
     assert 0 == code, second.log_text()
     lines = [json.loads(line) for line in second.log_text().splitlines()]
     assert [] == [line for line in lines if "exception" in line]
+
+
+def test_answers_are_not_held_back() -> None:
+    """Connections inherit TCP_NODELAY from the listener."""
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        is_at_once = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert is_at_once
 
 
 def _listen_and_kill(gateway: LiveGateway, account: Account, events: str) -> list[str]:
