@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load simulate bench schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -52,6 +52,9 @@ chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts wh
 load: $(READY) ## submissions per second, and full tables; on the servers of make services
 	$(BIN)/python -m tests.load.submissions
 	$(BIN)/python -m tests.load.table_size
+
+responsiveness: $(READY) ## how fast talksplat serve answers while it trains; six minutes
+	$(BIN)/python -m tests.load.responsiveness
 
 simulate: $(READY) ## fair order between a thousand tenants, without servers
 	$(BIN)/python -m tests.load.simulate

@@ -30,6 +30,8 @@ from shared.store_links import sign_form, sign_link
 
 _OBJECTS, _INCOMING, _SECRET = "objects", "incoming", "link_secret"
 _TRIES = 20
+_ABANDONED_SECONDS = 24 * 3600
+"""Nobody writes at an object for a day without adding to it."""
 
 
 def open_store(url: SplitResult) -> "FileStore":
@@ -68,10 +70,13 @@ class FileStore:
             return path.read_bytes()
 
     def prepare(self) -> None:
-        """Make the folder."""
+        """Make the folder, and remove what killed processes have left half-written."""
         with _reachable(self._root):
             self._objects.mkdir(parents=True, exist_ok=True)
             self._incoming.mkdir(exist_ok=True)
+            for part in self._incoming.iterdir():
+                if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
+                    part.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Write and remove a file."""

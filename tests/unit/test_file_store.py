@@ -1,5 +1,6 @@
 """The folder store: what a file system may do to it, and whom it trusts."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,18 @@ def test_the_secret_of_links_is_one_and_for_the_owner_only(tmp_path: Path) -> No
 
     assert getattr(first, "link_secret") == getattr(second, "link_secret")  # noqa: B009
     assert 0o600 == (tmp_path / "link_secret").stat().st_mode & 0o777
+
+
+def test_what_a_killed_process_left_half_written_goes_after_a_day(
+    store: Store, tmp_path: Path
+) -> None:
+    """What is being written stays."""
+    incoming = tmp_path / "store" / "incoming"
+    old, new = incoming / "old", incoming / "new"
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    store.prepare()
+
+    assert [new] == list(incoming.iterdir())
