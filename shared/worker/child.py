@@ -170,6 +170,11 @@ def _share_machine() -> None:
     """Take the operator's priority, and threads for compute libraries, before they are imported."""
     settings = read_settings(os.environ)
     os.nice(settings.niceness)
+    if settings.niceness:
+        # Where Linux shares the machine between sessions, priorities only count inside one, and a
+        # stage is a session; where it does not, there is no such file, or nobody reads it.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(settings.niceness), "ascii")
     n_threads = settings.n_threads or len(os.sched_getaffinity(0))
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(n_threads)

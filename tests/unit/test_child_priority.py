@@ -1,0 +1,31 @@
+"""Stages leave the machine to whoever answers requests."""
+
+import os
+import subprocess
+import sys
+
+_CHILD = """
+import os
+from pathlib import Path
+from shared.worker.child import _share_machine
+_share_machine()
+group = Path("/proc/self/autogroup")
+print(os.nice(0), group.read_text("ascii").split()[-1] if group.exists() else "7")
+print(os.environ["NUMBA_NUM_THREADS"], os.environ["OMP_NUM_THREADS"])
+"""
+
+
+def test_a_stage_takes_the_operator_s_priority_and_threads() -> None:
+    """Its own, and that of its session, by which Linux may share the machine."""
+    settings = {"TALKSPLAT_NICENESS": "7", "TALKSPLAT_THREADS": "3"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **settings, "PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,
+    )
+
+    assert ["7 7", "3 3"] == done.stdout.splitlines()
