@@ -55,7 +55,8 @@ def serve_http(app: FastAPI, listener: socket.socket, is_alive: Callable[[], boo
         signal.signal(number, lambda _number, _frame: None)
 
     async def look() -> None:
-        server.should_exit = server.should_exit or not is_alive()
+        if not is_alive():
+            server.should_exit = True
 
     config = uvicorn.Config(
         app,
