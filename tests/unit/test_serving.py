@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
@@ -24,15 +25,25 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
         signal.signal(number, handler)
 
 
-def test_a_server_whose_engine_has_ended_ends_with_an_error(listener: socket.socket) -> None:
+@pytest.fixture
+def app() -> FastAPI:
+    """One whose streams end when it is told to."""
+    app = FastAPI()
+    app.state.parts = SimpleNamespace(watcher=SimpleNamespace(close=lambda: None))
+    return app
+
+
+def test_a_server_whose_engine_has_ended_ends_with_an_error(
+    app: FastAPI, listener: socket.socket
+) -> None:
     """So that whoever runs the process starts it again."""
     with pytest.raises(Unavailable) as ended:
-        serve_http(FastAPI(), listener, lambda: False)
+        serve_http(app, listener, lambda: False)
 
     assert "engine_stopped" == ended.value.code
 
 
-def test_a_signal_ends_a_healthy_server_in_peace(listener: socket.socket) -> None:
+def test_a_signal_ends_a_healthy_server_in_peace(app: FastAPI, listener: socket.socket) -> None:
     """Once it serves, and without an error."""
     looks = []
 
@@ -42,6 +53,6 @@ def test_a_signal_ends_a_healthy_server_in_peace(listener: socket.socket) -> Non
             signal.raise_signal(signal.SIGTERM)
         return True
 
-    serve_http(FastAPI(), listener, is_alive)
+    serve_http(app, listener, is_alive)
 
     assert looks
