@@ -63,9 +63,10 @@ def test_a_killed_platform_goes_on_and_makes_the_video(
     resumed = [
         event["data"]["stage_progress"]
         for event in user.events(avatar["job_id"])
-        if event["type"] == "job.progress"
-        and (event["data"]["stage"], event["data"]["attempt"]) == ("train", 2)
+        if (event["data"].get("stage"), event["data"].get("attempt")) == ("train", 2)
+        and event["data"].get("message", "").startswith("training")
     ]
+    assert resumed
     assert min(resumed) > RESUMED_FROM
     check_video(user, user.ask_for_video(avatar["avatar_id"], speech))
 
