@@ -53,7 +53,7 @@ load: $(READY) ## submissions per second, and full tables; on the servers of mak
 	$(BIN)/python -m tests.load.submissions
 	$(BIN)/python -m tests.load.table_size
 
-responsiveness: $(READY) ## how fast talksplat serve answers while it trains; six minutes
+responsiveness: $(READY) ## how fast talksplat serve answers while it trains; five minutes
 	$(BIN)/python -m tests.load.responsiveness
 
 simulate: $(READY) ## fair order between a thousand tenants, without servers
