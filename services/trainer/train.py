@@ -50,6 +50,8 @@ VALIDATE_SHARES = tuple(share / 10 for share in range(1, 11))
 VALIDATION_EVERY = 40
 """One training frame in so many is kept for the validation curve."""
 MIN_TRAIN_FRAMES = 25
+STEPS_PER_FRAME = 2
+"""Of a long capture so many frames are used, evenly chosen, that each has this many steps."""
 
 
 def train_avatar(
@@ -89,14 +91,23 @@ def prepare_run(dataset: TrackedDataset, options: TrainOptions) -> tuple[Run, Re
             "film longer or hold out less",
         )
     validation = frames[VALIDATION_EVERY // 2 :: VALIDATION_EVERY]
-    train = [frame for frame in frames if frame not in set(validation)]
+    budget = options.budget()
+    train = _thin([frame for frame in frames if frame not in set(validation)], budget.n_steps)
     references = choose_references(dataset, train)
     subject = build_subject(dataset, references.usual)
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
     cache = FrameCache(dataset)
-    run = Run(dataset, subject, studio, cache, train, validation, options.budget(), options.seed)
+    run = Run(dataset, subject, studio, cache, train, validation, budget, options.seed)
     return run, references
+
+
+def _thin(frames: list[int], n_steps: int) -> list[int]:
+    """At most as many frames as the steps can serve, evenly chosen."""
+    n_most = max(MIN_TRAIN_FRAMES, n_steps // STEPS_PER_FRAME)
+    if len(frames) <= n_most:
+        return frames
+    return [frames[place] for place in np.linspace(0, len(frames) - 1, n_most).round().astype(int)]
 
 
 def fit_model(

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from services.trainer.options import TrainOptions
-from services.trainer.train import train_avatar
+from services.trainer.train import prepare_run, train_avatar
 from shared.avatar_store import TENSORS, load_avatar
 from shared.contracts.artifact import MANIFEST, read_arrays, read_manifest
 from shared.contracts.avatar import HELDOUT_TABLE, AvatarManifest
 from shared.contracts.tracked_dataset import TRACKING_TABLE
+from shared.dataset_reader import open_dataset
 from shared.errors import InvalidInput
 from shared.progress import silent
 from tests.tracked_person import write_tracked_dataset
@@ -156,3 +157,14 @@ def test_too_few_frames_are_refused(tmp_path: Path) -> None:
         train_avatar(dataset, OPTIONS, tmp_path / "avatar", silent)
 
     assert "too_short" == refused.value.code
+
+
+def test_a_long_capture_is_thinned_evenly(tmp_path: Path) -> None:
+    """Registration costs as much per frame as many steps; what no step would see is left out."""
+    dataset = write_tracked_dataset(tmp_path / "dataset", n_train=64, n_heldout=1)
+
+    run, _ = prepare_run(open_dataset(dataset), OPTIONS)
+
+    assert 37 == len(run.train)
+    assert {1, 2} == set(np.diff(run.train)) - {3}
+    assert (0, 63) == (run.train[0], run.train[-1])
