@@ -23,7 +23,7 @@ _KINDS = {
 }
 PRESETS: dict[Preset, str] = {
     "draft": "a minute on two cores: enough to see whether the capture is good",
-    "standard": "some seven minutes on two cores",
+    "standard": "some four minutes on two cores",
     "high": "overnight on a laptop, or on a GPU",
 }
 
