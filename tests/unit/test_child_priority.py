@@ -8,9 +8,10 @@ _CHILD = """
 import os
 from pathlib import Path
 from shared.worker.child import _share_machine
+before = os.nice(0)
 _share_machine()
 group = Path("/proc/self/autogroup")
-print(os.nice(0), group.read_text("ascii").split()[-1] if group.exists() else "7")
+print(os.nice(0) - before, group.read_text("ascii").split()[-1] if group.exists() else "7")
 print(os.environ["NUMBA_NUM_THREADS"], os.environ["OMP_NUM_THREADS"])
 """
 
