@@ -1,8 +1,9 @@
 """The engine's rules on PostgreSQL, and what several gateways do to each other."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -46,6 +47,10 @@ class TestDeletionsOnPostgresql(DeletionRules):
     """Uploads, avatars and videos."""
 
 
+def _call(acts: Sequence[Callable[[], None]], index: int) -> None:
+    acts[index]()
+
+
 def _at_once(n: int, act: Callable[[int], T]) -> list[T]:
     """Results of ``n`` threads that begin together."""
     together = threading.Barrier(n)
@@ -84,8 +89,9 @@ def test_success_and_failure_at_once_give_one_of_them(world: World) -> None:
         job = world.submit(tenant, ONE)
         world.send()
         job = world.job(job.job_id)
-        ends = [succeeded(job, "only"), failed(job, "only", is_retryable=False)]
-        _at_once(2, lambda n, ends=ends: world.report(ends[n]))
+        good, bad = succeeded(job, "only"), failed(job, "only", is_retryable=False)
+        reports = [partial(world.report, end) for end in (good, bad)]
+        _at_once(2, partial(_call, reports))
         assert world.job(job.job_id).is_terminal
 
     n_good = sum(row["status"] == "succeeded" for row in world.rows(tables.jobs))

@@ -80,7 +80,7 @@ def test_a_tenant_sees_its_own_rows_only(world: World, table: str) -> None:
     """Though the query asks for all."""
     mine, _ = _tenants(world)
     with tenant_work(world.database, mine) as work:
-        column = sa.column(TENANT_TABLES[table])
+        column: sa.ColumnClause[str] = sa.column(TENANT_TABLES[table])
         owners = set(
             work.connection.execute(sa.select(column).select_from(sa.table(table))).scalars()
         )
