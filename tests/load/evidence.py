@@ -37,7 +37,7 @@ def count_jobs(site: Site) -> dict[str, int]:
     columns = tables.jobs.c
     query = sa.select(columns.status, sa.func.count()).group_by(columns.status)
     with engine_work(site.database, is_read_only=True) as work:
-        return dict(work.connection.execute(query).tuples().all())
+        return dict(work.connection.execute(query).all())
 
 
 def count_stages_done(site: Site) -> int:
@@ -59,7 +59,7 @@ def count_attempts(site: Site) -> Counter[str]:
     query = sa.select(tables.attempts.c.status, sa.func.count())
     with engine_work(site.database, is_read_only=True) as work:
         rows = work.connection.execute(query.group_by(tables.attempts.c.status))
-        return Counter(dict(rows.tuples().all()))
+        return Counter(dict(rows.all()))
 
 
 def find_faults(site: Site, jobs: Sequence[Job]) -> list[str]:
