@@ -30,11 +30,12 @@ POINTS_PER_FRAME = 400.0
 N_HELDOUT_ROUNDS = 3
 
 
-def register_training(run: Run, model: TrainableModel) -> None:
+def register_training(run: Run, model: TrainableModel, progress: Progress) -> None:
     """One step on head pose and torso of every training frame, in place."""
     placements = model.placements()
     with torch.no_grad():
-        for frame in run.train:
+        for n_done, frame in enumerate(run.train):
+            progress(n_done / len(run.train), "registering the training frames")
             rows = [values[frame] for values in placements]  # views, [6] each
 
             def render(frame: int = frame) -> Tensor:

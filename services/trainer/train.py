@@ -147,8 +147,9 @@ def fit_model(
         if done in densify_at and done < n_steps:
             densify(run, model, optimizer, densify_at[done])
         if done in register_at:
-            progress(done / n_steps, "registering the training frames")
-            register_training(run, model)
+            # No step is done meanwhile, but each frame is told: a minute's silence looks stalled.
+            told = part_of(progress, done / n_steps, (done + 1) / n_steps)
+            register_training(run, model, told)
         if done == settle_at:
             model.settle()
         if done in validate_at:

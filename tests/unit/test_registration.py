@@ -160,9 +160,24 @@ def test_training_frames_are_corrected_in_place() -> None:
     model.deltas += signed_error()
 
     for _ in range(3):
-        register_training(run, cast(TrainableModel, model))
+        register_training(run, cast(TrainableModel, model), silent)
 
     assert bool((model.deltas[:, :5].abs() < 0.25 * ERROR[:5].abs()).all())
+
+
+def test_every_registered_training_frame_is_told() -> None:
+    """A pass over a long capture takes minutes and must not look stalled."""
+    run, _ = make_run()
+    told: list[float] = []
+
+    register_training(
+        run,
+        cast(TrainableModel, Constellation()),
+        lambda fraction, _message: told.append(fraction),
+    )
+
+    assert len(run.train) == len(set(told))
+    assert 0 <= min(told) < max(told) <= 1
 
 
 def test_a_picture_that_shows_nothing_moves_nothing() -> None:
