@@ -48,11 +48,15 @@ class Deadline:
             raise late("out of time")
         return left
 
-    def count_read(self, n_bytes: int) -> None:
-        """Raise httpcore.ReadError once more came than is read."""
-        self._n_left -= n_bytes
-        if self._n_left < 0:
+    def bytes_left(self) -> int:
+        """Always positive; raises httpcore.ReadError when there are none."""
+        if self._n_left <= 0:
             raise httpcore.ReadError("the answer is too large")
+        return self._n_left
+
+    def count_read(self, n_bytes: int) -> None:
+        """Take off what came."""
+        self._n_left -= n_bytes
 
 
 def resolve_name(host: str, port: int) -> list[str]:
@@ -158,7 +162,7 @@ class GuardedStream(httpcore.NetworkStream):
         """Bytes that came, or none at the end."""
         self._socket.settimeout(self._deadline.seconds_left(httpcore.ReadTimeout))
         try:
-            data = self._socket.recv(max_bytes)
+            data = self._socket.recv(min(max_bytes, self._deadline.bytes_left()))
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from error
         except OSError as error:

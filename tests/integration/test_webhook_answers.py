@@ -1,15 +1,24 @@
 """Receivers that stall, flood or answer nonsense, over real sockets on this machine."""
 
 import ipaddress
+import socket
 import time
 
 import pytest
 
 from api.webhooks.address import AddressRules
 from api.webhooks.client import MAX_BODY_BYTES, MAX_RECEIVED_BYTES, Answer, WebhookClient
-from tests.integration.receivers import Handle, answering, endless, listening
+from tests.integration.receivers import Handle, answering, endless, listening, read_request
 
 _TIMEOUT = 1.0
+
+
+def _header_then_flood(connection: socket.socket) -> None:
+    """A header that is read by itself, then as much as is read in all."""
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    time.sleep(0.2)
+    connection.sendall(b"y" * 2 * MAX_RECEIVED_BYTES)
 
 
 def _answer_of(handle: Handle) -> Answer:
@@ -49,6 +58,7 @@ def test_a_receiver_that_stalls_is_given_up_in_time(handle: Handle) -> None:
             endless(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n", b"y" * 65_536),
             id="huge body",
         ),
+        pytest.param(_header_then_flood, id="flood after the header"),
         pytest.param(
             endless(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
