@@ -29,6 +29,8 @@ from shared.observability.gateway_telemetry import GatewayTelemetry
 
 HandleEvents = Callable[[Sequence[StageEvent | WorkerSeen]], None]
 _SEND_SECONDS = 0.5
+_GATHER_SECONDS = 0.05
+"""A round that is woken again and again begins no more often: one serves a burst of requests."""
 _REAP_SECONDS = 2.0
 _COLLECT_SECONDS = 1.0
 _EXPIRE_SECONDS = 60.0
@@ -137,8 +139,13 @@ class Engine:
             if self._telemetry:
                 took = time.monotonic() - began
                 self._telemetry.loop_ran(each.name, seconds=took, at=time.time())
-            if not n_done:
-                (wake if each.can_be_woken else self._stop).wait(each.seconds)
+            if n_done:
+                continue
+            if each.can_be_woken:
+                wake.wait(each.seconds)
+                self._stop.wait(max(0.0, began + _GATHER_SECONDS - time.monotonic()))
+            else:
+                self._stop.wait(each.seconds)
 
 
 def start_engine(parts: EngineParts, extra: Sequence[Round] = ()) -> Engine:

@@ -182,13 +182,13 @@ def submit_avatar(work: UnitOfWork, avatar: NewAvatar, origin: Origin) -> tuple[
     return row, job
 
 
-def submit_video(work: UnitOfWork, video: NewVideo, origin: Origin) -> tuple[Video, Job]:
-    """Queue the making of a video.
+def submit_video(work: UnitOfWork, video: NewVideo, origin: Origin) -> tuple[Video, Job, Avatar]:
+    """Queue the making of a video of an avatar, which is returned with it.
 
     Raises:
         InvalidInput: ``not_found``; ``avatar_not_ready``; and those of ``submit_avatar``.
     """
-    made = _ready_avatar(work, video.avatar_id)
+    avatar, made = _ready_avatar(work, video.avatar_id)
     speech = _ready_upload(work, video.speech_upload_id, "speech")
     video_id = video.video_id or origin.new_id("vid")
     job = new_job(
@@ -220,7 +220,7 @@ def submit_video(work: UnitOfWork, video: NewVideo, origin: Origin) -> tuple[Vid
         updated_at=origin.now,
     )
     resources.insert_video(work, row)
-    return row, job
+    return row, job, avatar
 
 
 def new_job(
@@ -356,8 +356,8 @@ def _ready_upload(work: UnitOfWork, upload_id: str, purpose: str) -> Upload:
     return upload
 
 
-def _ready_avatar(work: UnitOfWork, avatar_id: str) -> Job:
-    """The finished job that made an avatar."""
+def _ready_avatar(work: UnitOfWork, avatar_id: str) -> tuple[Avatar, Job]:
+    """An avatar and the finished job that made it."""
     avatar = resources.lock_avatar(work, avatar_id)
     if avatar is None:
         raise missing("ava", avatar_id)
@@ -366,7 +366,7 @@ def _ready_avatar(work: UnitOfWork, avatar_id: str) -> Job:
         raise InvalidInput(
             "avatar_not_ready", f"avatar {avatar_id} is {avatar.status}; wait until it is ready"
         )
-    return job
+    return avatar, job
 
 
 def _output_of(job: Job, stage: str) -> str:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.consent import Action
 from api.consent_records import consented_work, use_consent
-from api.db.listings import find_avatar, find_video, list_videos
+from api.db.listings import find_video, list_videos
 from api.db.records import ResourceStatus, Video
 from api.db.unit_of_work import UnitOfWork
 from api.dependencies import Call, MemberCall
@@ -108,9 +108,6 @@ async def remove_video(video_id: VideoId, call: MemberCall) -> Response:
 def _submit(call: Call, body: VideoRequest, work: UnitOfWork) -> Answer:
     options = video_stage_options(body.options, call.parts.catalog)
     origin = call.origin
-    avatar = find_avatar(work, body.avatar_id)
-    if avatar is None:
-        raise missing("ava", body.avatar_id)
     new = NewVideo(
         name=body.name,
         avatar_id=body.avatar_id,
@@ -118,7 +115,7 @@ def _submit(call: Call, body: VideoRequest, work: UnitOfWork) -> Answer:
         labels=body.labels,
         options=options,
     )
-    video, job = submit_video(work, new, origin)
+    video, job, avatar = submit_video(work, new, origin)
     use_consent(work, avatar.consent_id, Action.create_video, video.video_id, origin.now)
     text = video_body(video, call.address, None).model_dump_json()
     return Answer(202, {"Location": f"{call.address}/v1/jobs/{job.job_id}"}, text)
