@@ -19,7 +19,7 @@ from services.renderer.compositing import Window, border_weights, paint
 from services.renderer.encode import VideoWriter
 from services.renderer.run_ahead import run_ahead
 from services.renderer.shot import Shot
-from shared.gaussians import Gaussians
+from shared.layers import Layers, draw_layers
 from shared.progress import Progress
 from shared.rasterizer import Rasterizer, Rendered
 
@@ -74,27 +74,28 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def pose_frames(shot: Shot) -> Generator[Gaussians, None, None]:
+def pose_frames(shot: Shot) -> Generator[Layers, None, None]:
     """Posed Gaussians of each frame."""
     # Torch's grad mode belongs to the thread that runs the generator.
     with torch.inference_mode():
-        for row in shot.model.condition(shot.motion):
+        for row in shot.model.condition(shot.performance):
             yield shot.model.pose(row)
 
 
 def draw_frames(
-    shot: Shot, rasterizer: Rasterizer, posed: Generator[Gaussians, None, None]
+    shot: Shot, rasterizer: Rasterizer, posed: Generator[Layers, None, None]
 ) -> Generator[Drawn, None, None]:
     """Rasterize each frame and count its artefacts."""
     with torch.inference_mode():
-        canonical = canonical_lengths(shot.model, usual_pose(shot.subject.training_pose))
+        usual = usual_pose(shot.subject.training_pose)
+        canonical = canonical_lengths(shot.model, shot.performance, usual)
         outlines = face_outlines(shot.subject, shot.motion)
-        for index, gaussians in enumerate(posed):
+        for index, layers in enumerate(posed):
             window = shot.windows[index if len(shot.windows) > 1 else 0]
             view = shot.viewmats[index]
             side = window.render_side
-            picture = rasterizer.rasterize(gaussians, view, window.K, side, side)
+            picture = draw_layers(rasterizer, layers, (view, window.K), (side, side))
             artefacts = count_artefacts(
-                gaussians, canonical, picture.alpha, outlines[index], (view, window.K)
+                layers, canonical, picture.alpha, outlines[index], (view, window.K)
             )
             yield Drawn(window, picture, artefacts)

@@ -61,9 +61,9 @@ def render_actor(
     dataset: Path | None = None,
 ) -> VideoManifest:
     """``render_video`` with the avatar already in memory, for several motions in a row."""
-    poses, spoken = read_motion(motion, actor.manifest)
+    performance, spoken = read_motion(motion, actor.manifest)
     first = round(options.start_seconds * spoken.fps)
-    shot = plan_shot(actor, cut_motion(poses, first, options, spoken.fps), options)
+    shot = plan_shot(actor, cut_motion(performance, first, options, spoken.fps), options)
     if dataset is not None and options.camera == "capture":
         shot = shot._replace(windows=heldout_windows(dataset, actor.manifest, shot, first))
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
