@@ -28,7 +28,7 @@ from tests.synthetic_head import SIZE, make_speaker
 SIDE = 64
 """Side of the stored frames, px."""
 SHRINK = SIZE // SIDE
-N_AUDIO_ROWS, N_AUDIO_CHANNELS = 44, 40
+N_AUDIO_ROWS, N_AUDIO_CHANNELS = 60, 40
 """Windows of the mel encoder as the audio-driven methods ask for them."""
 REGION_COLORS = {
     "hair": (70, 50, 40),
