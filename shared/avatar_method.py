@@ -160,8 +160,13 @@ class TrainableModel(AvatarModel, Protocol):
 class AvatarMethod(Protocol):
     """What a method's module offers."""
 
-    SCHEDULE: Schedule
-    """How its training goes."""
+    def schedule(self, options: MethodOptions) -> Schedule:
+        """How its training goes.
+
+        Raises:
+            InvalidInput: ``bad_method_options``.
+        """
+        ...
 
     def needs(self, options: MethodOptions) -> Needs:
         """What it asks of performances.

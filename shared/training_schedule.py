@@ -30,11 +30,15 @@ class FrameWindow(NamedTuple):
     every: int
     """One draw in so many."""
     start: float
-    """Share of the training at which the window stands at the signal's lowest value."""
+    """Share of the training at which the window begins to slide."""
     end: float
-    """Share at which it has reached the highest."""
+    """Share at which it has arrived."""
     width: float
     """Of the window, as a share of the signal's range."""
+    first: float = 0.0
+    """Where it begins: 0 at the signal's lowest value, 1 at the highest."""
+    last: float = 1.0
+    """Where it arrives."""
 
 
 class PartLoss(NamedTuple):

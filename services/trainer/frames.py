@@ -125,11 +125,9 @@ def windowed_order(
             yield frame
             continue
         window = due[0]
-        candidates = frames_within(
-            signals[window.signal][frames],
-            (share - window.start) / (window.end - window.start),
-            window.width,
-        )
+        way = (share - window.start) / (window.end - window.start)
+        place = window.first + way * (window.last - window.first)
+        candidates = frames_within(signals[window.signal][frames], place, window.width)
         generator = np.random.default_rng([seed, 3, step])
         yield frames[int(generator.choice(candidates))]
 
@@ -139,7 +137,7 @@ def frames_within(signal: NDArray[np.float32], place: float, width: float) -> ND
 
     Args:
         signal: Of each frame. [T]
-        place: Of the window on its way from the lowest value (0) to the highest (1).
+        place: Of the window between the lowest value (0) and the highest (1).
         width: Of the window, as a share of the signal's range.
     """
     low, high = float(signal.min()), float(signal.max())

@@ -100,7 +100,7 @@ def prepare_run(
     subject = build_subject(dataset, references.usual, needs)
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
-    schedule = method.SCHEDULE
+    schedule = method.schedule(options.method_options)
     cache = FrameCache(dataset, with_mouth=bool(schedule.parts))
     run = Run(
         dataset=dataset,

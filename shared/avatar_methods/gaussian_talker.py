@@ -40,12 +40,6 @@ DEFAULT_OPTIONS: MethodOptions = {"audio_encoder": "mel", "attention": True}
 COARSE_STAGE = 0.3
 """Share of the steps without deformation. In the source it is 8,000 of 18,000, but a fine step
 of its shows 32 pictures."""
-SCHEDULE = Schedule(
-    weights=PictureWeights(lips=0.4, depth=0.4),
-    coarse_share=0.15,
-    densify_shares=(0.06, 0.12, 0.18, 0.24, 0.3),  # in the coarse stage only
-    register_shares=(0.12, 0.28),
-)
 TOKENS = ("audio", "eye", "camera", "null")
 PLACE_UNIT_M = 0.01
 """The deformation network's unit of length."""
@@ -202,6 +196,16 @@ class GaussianTalker(CanonicalCloud):
     def regularisation(self, frame: int) -> Tensor:
         """Of the cloud; the source has no other."""
         return self.cloud_penalty(frame)
+
+
+def schedule(options: MethodOptions) -> Schedule:
+    """Lip and depth terms; Gaussians are added in the coarse stage only."""
+    del options
+    return Schedule(
+        weights=PictureWeights(lips=0.4, depth=0.4),
+        densify_shares=(0.06, 0.12, 0.18, 0.24, 0.3),
+        register_shares=(0.12, 0.28),
+    )
 
 
 def needs(options: MethodOptions) -> Needs:

@@ -38,7 +38,6 @@ from shared.rigging.triangle_frames import triangle_frames
 from shared.training_schedule import Schedule
 
 DEFAULT_OPTIONS: MethodOptions = {"n_expression_codes": 12}
-SCHEDULE = Schedule()
 START_OPACITY = 0.7
 MAX_DISTANCE = 1.0
 """Beyond this many triangle sizes from its triangle a Gaussian is pulled back (GaussianAvatars)."""
@@ -290,6 +289,12 @@ class RiggedGaussians(nn.Module):
         self.body_rule.copy_(rule.weights)
         self.body_timing.copy_(rule.timing)
         self.followed = follow_head(rule, head)
+
+
+def schedule(options: MethodOptions) -> Schedule:
+    """The usual one."""
+    del options
+    return Schedule()
 
 
 def needs(options: MethodOptions) -> Needs:
