@@ -5,7 +5,7 @@ and renderer know methods by this contract only.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -90,6 +90,7 @@ class AvatarModel(Protocol):
         ...
 
 
+@runtime_checkable
 class Attentive(AvatarModel, Protocol):
     """A model that can show what it attends to."""
 

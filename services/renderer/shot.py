@@ -63,6 +63,9 @@ class RenderOptions(BaseModel):
     """Constant rate factor: lower is better and larger; 10 costs under 0.3 dB at 35 dB."""
     rasterizer: str = "cpu"
     """Registry name of the rasterizer."""
+    attention: bool = False
+    """Whether to write ``attention.mp4`` beside the video: what each part of the avatar attends
+    to, a grey picture per token."""
 
 
 class Actor(NamedTuple):
@@ -87,6 +90,9 @@ class Shot(NamedTuple):
     height: int
     plate: U8 | None
     """What is behind, [height, width, 3]; None leaves the video transparent."""
+
+    shows_attention: bool = False
+    """Whether the model poses its attention with its colours."""
 
     @property
     def motion(self) -> HeadPose:
@@ -207,6 +213,7 @@ def plan_shot(actor: Actor, performance: Performance, options: RenderOptions) ->
         width=width,
         height=height,
         plate=read_background(actor.folder, options.background, width, height),
+        shows_attention=options.attention,
     )
 
 
