@@ -73,11 +73,11 @@ def make_subject(n_frames: int = 30) -> Subject:
 
 
 def make_performance(fit: HeadFit) -> Performance:
-    """All that a method may ask for; the sound is as loud as the mouth is open."""
+    """All that a method may ask for; the sound is as loud as the mouth is open, and swells."""
     pose = pose_of(fit)
     opening = pose.jaw_pose[:, :1].norm(dim=1)
-    tones = torch.linspace(-1, 1, N_AUDIO_CHANNELS)
-    audio = opening[:, None, None] * tones.expand(N_AUDIO_ROWS, -1)
+    tones = torch.outer(torch.linspace(1, 2, N_AUDIO_ROWS), torch.linspace(-1, 1, N_AUDIO_CHANNELS))
+    audio = (0.5 + opening[:, None, None]) * tones
     return Performance(pose, audio, upper_face_signal(fit.head_model, fit.shape, pose))
 
 
