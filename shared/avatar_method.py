@@ -4,15 +4,44 @@ One module per method in ``shared/avatar_methods/``; the file name is the regist
 and renderer know methods by this contract only.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from shared.gaussians import Gaussians
 from shared.head_model import HeadModel, HeadPose
+from shared.layers import Layers
+from shared.training_schedule import Schedule
 
 MethodOptions = dict[str, int | float | str | bool]
+
+
+class Needs(NamedTuple):
+    """What a method asks of a performance besides the head model's parameters."""
+
+    audio_encoder: str | None = None
+    """Registry name of the encoder whose rows it listens to; None when it does not listen."""
+    audio_rows: int = 0
+    """Rows W of the window around each frame."""
+    upper_face: bool = False
+    """Whether it looks at brows and blinks."""
+
+
+class Performance(NamedTuple):
+    """What a head does in T frames, as far as the method needs it."""
+
+    pose: HeadPose
+    audio: Tensor | None = None  # [T, W, C] window of encoder rows around each frame
+    upper_face: Tensor | None = None  # [T, 7] see shared.upper_face
+
+
+def each_track(performance: Performance, change: Callable[[Tensor], Tensor]) -> Performance:
+    """The performance with ``change`` applied to all its tracks, such as a choice of frames."""
+    audio, upper_face = (
+        None if track is None else change(track)
+        for track in (performance.audio, performance.upper_face)
+    )
+    return Performance(HeadPose(*(change(track) for track in performance.pose)), audio, upper_face)
 
 
 class Subject(NamedTuple):
@@ -23,8 +52,13 @@ class Subject(NamedTuple):
     viewmat: Tensor  # [4, 4]
     K: Tensor  # [3, 3] of the reference crop
     crop_size: int
-    training_pose: HeadPose  # the T training frames
+    training_performance: Performance  # the T training frames; a stored avatar's has no sound
     training_body: Tensor  # [T, 6] torso motion: axis-angle (rad) and shift (m), from picture flow
+
+    @property
+    def training_pose(self) -> HeadPose:
+        """The training frames' head-model parameters."""
+        return self.training_performance.pose
 
 
 class Seed(NamedTuple):
@@ -40,21 +74,43 @@ class Seed(NamedTuple):
 class AvatarModel(Protocol):
     """A method's model; an ``nn.Module``."""
 
-    def condition(self, motion: HeadPose) -> Tensor:
+    def condition(self, performance: Performance) -> Tensor:
         """All that the pose of each frame depends on. -> [T, C]
 
-        Called once per motion, so that what depends on the whole of it (a torso that follows the
-        head, say) is settled here; ``pose`` then needs its own frame only.
+        Called once per performance, so that what depends on the whole of it (a torso that follows
+        the head, say) is settled here; ``pose`` then needs its own frame only.
         """
         ...
 
-    def pose(self, condition: Tensor) -> Gaussians:
-        """Posed Gaussians of one frame. [C] -> N Gaussians"""
+    def pose(self, condition: Tensor) -> Layers:
+        """Posed Gaussians of one frame. [C] -> N Gaussians
+
+        One layer after the other they are the rows of the stored tensors, in order.
+        """
+        ...
+
+
+@runtime_checkable
+class Attentive(AvatarModel, Protocol):
+    """A model that can show what it attends to."""
+
+    ATTENTION_TOKENS: tuple[str, ...]
+    """Names of the M tokens."""
+
+    def pose_attention(self, condition: Tensor) -> Layers:
+        """As ``pose``; colours have M more channels, the attention to each token in [0, 1]."""
         ...
 
 
 class TrainableModel(AvatarModel, Protocol):
     """What the training loop needs besides."""
+
+    def advance(self, done: float) -> None:
+        """Told before each step how much of the training is done, 0 to 1: stages begin here.
+
+        It must depend on ``done`` alone, since a training may go on from a checkpoint.
+        """
+        ...
 
     def training_condition(self, frame: int) -> Tensor:
         """Condition of a training frame, with the tracking corrections learned so far. -> [C]"""
@@ -104,6 +160,22 @@ class TrainableModel(AvatarModel, Protocol):
 
 class AvatarMethod(Protocol):
     """What a method's module offers."""
+
+    def schedule(self, options: MethodOptions) -> Schedule:
+        """How its training goes.
+
+        Raises:
+            InvalidInput: ``bad_method_options``.
+        """
+        ...
+
+    def needs(self, options: MethodOptions) -> Needs:
+        """What it asks of performances.
+
+        Raises:
+            InvalidInput: ``bad_method_options``.
+        """
+        ...
 
     def create(
         self, subject: Subject, seeds: list[Seed], options: MethodOptions, seed: int

@@ -7,9 +7,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shared.avatar_method import AvatarMethod, AvatarModel, Subject
+from shared.avatar_method import AvatarMethod, AvatarModel, Performance, Subject
 from shared.contracts.artifact import read_arrays, read_manifest, write_arrays
 from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
+from shared.contracts.motion import UPPER_FACE_TABLE
 from shared.errors import InvalidInput
 from shared.head_model import HeadPose, load_head_model, save_head_model
 from shared.plugins import load_plugin
@@ -17,6 +18,7 @@ from shared.plugins import load_plugin
 TENSORS = "gaussians.safetensors"
 TRAINING = "tracking.npz"
 HEAD_MODEL = "head_model.npz"
+UPPER_FACE = "upper_face.npz"
 
 
 def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
@@ -60,9 +62,24 @@ def load_subject(folder: Path, manifest: AvatarManifest) -> Subject:
         viewmat=_square(manifest.viewmat, 4, "viewmat"),
         K=_square(manifest.K, 3, "K"),
         crop_size=manifest.crop_size,
-        training_pose=HeadPose(*(tensors[name] for name in HeadPose._fields)),
+        training_performance=Performance(
+            HeadPose(*(tensors[name] for name in HeadPose._fields)),
+            upper_face=_read_upper_face(folder, len(tensors["expr"])),
+        ),
         training_body=tensors["body"],
     )
+
+
+def _read_upper_face(folder: Path, n_frames: int) -> Tensor | None:
+    """Of the training frames, where the method asks for it. [T, 7]"""
+    if not (folder / UPPER_FACE).is_file():
+        return None
+    found = read_arrays(folder / UPPER_FACE, UPPER_FACE_TABLE)["upper_face"]
+    if len(found) != n_frames:
+        raise InvalidInput(
+            "bad_avatar", f"{folder / UPPER_FACE} has {len(found)} frames, {TRAINING} {n_frames}"
+        )
+    return torch.from_numpy(found)
 
 
 def _square(rows: list[list[float]], side: int, name: str) -> Tensor:
@@ -73,11 +90,13 @@ def _square(rows: list[list[float]], side: int, name: str) -> Tensor:
 
 
 def save_subject(folder: Path, subject: Subject) -> None:
-    """Write the head model and the training frames' motion."""
+    """Write the head model and the training frames' motion; their sound stays with the dataset."""
     save_head_model(folder / HEAD_MODEL, subject.head_model)
     arrays = {name: values.numpy() for name, values in subject.training_pose._asdict().items()}
     arrays |= {"shape": subject.shape.numpy(), "body": subject.training_body.numpy()}
     write_arrays(folder / TRAINING, arrays, TRAINING_TABLE)
+    if (upper_face := subject.training_performance.upper_face) is not None:
+        write_arrays(folder / UPPER_FACE, {"upper_face": upper_face.numpy()}, UPPER_FACE_TABLE)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

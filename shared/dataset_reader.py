@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.artifact import Arrays, read_arrays, read_manifest
+from shared.contracts.motion import UPPER_FACE_TABLE
 from shared.contracts.tracked_dataset import TRACKING_TABLE, TrackedDatasetManifest
 from shared.errors import InvalidInput
 from shared.media.audio import read_audio
@@ -69,6 +70,26 @@ def read_dataset_audio(dataset: TrackedDataset) -> F32 | None:
     if not dataset.manifest.has_audio:
         return None
     return read_audio(dataset.folder / "audio.wav")
+
+
+def read_upper_face(dataset: TrackedDataset) -> F32 | None:
+    """Brows and blinks of all frames where the user supplied them, else None. [T, 7]
+
+    Raises:
+        InvalidInput: ``bad_arrays``.
+    """
+    path = dataset.folder / "upper_face.npz"
+    if not path.is_file():
+        return None
+    found: F32 = read_arrays(path, UPPER_FACE_TABLE)["upper_face"].astype(np.float32)
+    n_frames = dataset.manifest.n_frames
+    if len(found) != n_frames or not np.isfinite(found).all():
+        raise InvalidInput(
+            "bad_arrays",
+            f"{path} has {len(found)} frames and must have {n_frames}, all of them numbers; "
+            "import it again",
+        )
+    return found
 
 
 def valid_frames(dataset: TrackedDataset, start: int, end: int) -> list[int]:

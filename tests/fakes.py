@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from shared.avatar_method import Subject
+from shared.avatar_method import Performance, Subject
 from shared.gaussians import Gaussians
 from shared.head_model import N_JOINTS, HeadModel, HeadPose
 from shared.landmarks import FACE_OVAL
+from shared.layers import Layers
 
 FAKE_EXPRESSIONS = ("jawOpen", "mouthClose")
 FAKE_CROP_SIZE = 64
@@ -28,23 +29,25 @@ class FakeAvatarModel:
         ) - torch.tensor([0.0, 0.17, 0.0])
         self._ball, self._block = ball, block
 
-    def condition(self, motion: HeadPose) -> Tensor:
+    def condition(self, performance: Performance) -> Tensor:
         """Translation and the first expression. -> [T, 4]"""
+        motion = performance.pose
         return torch.cat([motion.translation, motion.expr[:, :1]], dim=1)
 
-    def pose(self, condition: Tensor) -> Gaussians:
+    def pose(self, condition: Tensor) -> Layers:
         """Round Gaussians of 1 cm."""
         means = torch.cat([self._ball + condition[:3], self._block])
         n = len(means)
         colors = torch.full((n, 3), 0.5)
         colors[:, 0] = condition[3].clamp(0, 1)
-        return Gaussians(
+        posed = Gaussians(
             means=means,
             quats=torch.tensor([1.0, 0, 0, 0]).expand(n, 4).contiguous(),
             scales=torch.full((n, 3), 0.01),
             opacities=torch.full((n,), 0.9),
             colors=colors,
         )
+        return (posed,)
 
 
 def fake_head_model() -> HeadModel:
@@ -96,6 +99,6 @@ def fake_subject() -> Subject:
         viewmat=viewmat,
         K=K,
         crop_size=FAKE_CROP_SIZE,
-        training_pose=fake_motion(20),
+        training_performance=Performance(fake_motion(20)),
         training_body=torch.zeros(20, 6),
     )

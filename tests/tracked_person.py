@@ -15,18 +15,21 @@ from numpy.typing import NDArray
 
 from services.preprocess.head_fit import HeadFit, landmarks_of
 from services.trainer.seeds import nearest_labels
-from shared.avatar_method import Seed, Subject
+from shared.avatar_method import Performance, Seed, Subject
 from shared.contracts.artifact import write_arrays, write_manifest
 from shared.contracts.tracked_dataset import REGIONS, TRACKING_TABLE, TrackedDatasetManifest
 from shared.geometry.cameras import project
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices, save_head_model
 from shared.media.image import write_jpeg, write_png
 from shared.rigging.seeding import paint_faces
+from shared.upper_face import upper_face_signal
 from tests.synthetic_head import SIZE, make_speaker
 
 SIDE = 64
 """Side of the stored frames, px."""
 SHRINK = SIZE // SIDE
+N_AUDIO_ROWS, N_AUDIO_CHANNELS = 60, 40
+"""Windows of the mel encoder as the audio-driven methods ask for them."""
 REGION_COLORS = {
     "hair": (70, 50, 40),
     "face": (200, 160, 140),
@@ -64,9 +67,18 @@ def make_subject(n_frames: int = 30) -> Subject:
         viewmat=fit.viewmat,
         K=fit.Ks[0],
         crop_size=SIDE,
-        training_pose=pose_of(fit),
+        training_performance=make_performance(fit),
         training_body=torch.zeros(n_frames, 6),
     )
+
+
+def make_performance(fit: HeadFit) -> Performance:
+    """All that a method may ask for; the sound is as loud as the mouth is open, and swells."""
+    pose = pose_of(fit)
+    opening = pose.jaw_pose[:, :1].norm(dim=1)
+    tones = torch.outer(torch.linspace(1, 2, N_AUDIO_ROWS), torch.linspace(-1, 1, N_AUDIO_CHANNELS))
+    audio = (0.5 + opening[:, None, None]) * tones
+    return Performance(pose, audio, upper_face_signal(fit.head_model, fit.shape, pose))
 
 
 def make_seeds(frame: int = 0, spacing: int = 2) -> list[Seed]:

@@ -2,12 +2,13 @@
 
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.audio2motion.carried import Carried, carry, write_carried
 from services.audio2motion.idle import Clock, idle_tracks
 from services.audio2motion.speaking import speak
 from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
@@ -20,7 +21,12 @@ from shared.contracts.artifact import (
 from shared.contracts.avatar import HELDOUT_TABLE, TRAINING_TABLE, AvatarManifest
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
 from shared.contracts.motion_model import MotionModelManifest
-from shared.dataset_reader import TrackedDataset, open_dataset, read_dataset_audio
+from shared.dataset_reader import (
+    TrackedDataset,
+    open_dataset,
+    read_dataset_audio,
+    read_upper_face,
+)
 from shared.errors import InvalidInput
 from shared.media.audio import SAMPLE_RATE, read_audio, write_wav
 from shared.progress import Progress
@@ -47,6 +53,14 @@ class AnimateOptions(BaseModel):
     """0 moves the mouth as far as the model is sure of, 1 as lively as the subject did."""
     seed: int = 0
     """Decides when the eyes blink and where the loop of the head pose begins."""
+
+
+class Carrying(TypedDict):
+    """Fields of MotionManifest."""
+
+    feature_encoder: str | None
+    feature_rows: int
+    has_upper_face: bool
 
 
 class RespeakOptions(BaseModel):
@@ -100,6 +114,7 @@ def animate_avatar(
         idle_share=_IDLE_SHARE if options.pose_source == "capture" else 0.0,
     )
     manifest = MotionManifest(
+        **_carried_facts(about),
         fps=fps,
         n_frames=clock.n_frames,
         head_model=about.head_model,
@@ -108,7 +123,7 @@ def animate_avatar(
         audio_encoder=model.audio_encoder,
         pose_source=options.pose_source,
     )
-    _write_motion(out, tracks, audio, manifest)
+    _write_motion(out, tracks, audio, manifest, carry(avatar, about, tracks, audio, fps))
     progress(1.0, "motion predicted")
     return manifest
 
@@ -154,6 +169,7 @@ def animate_heldout(
         progress(0.1, "predicting the face")
         tracks = _predict_heldout(avatar, tracked, audio, pose)
     motion = MotionManifest(
+        **_carried_facts(about),
         fps=manifest.fps,
         n_frames=manifest.n_frames - manifest.n_train,
         head_model=manifest.head_model,
@@ -163,9 +179,23 @@ def animate_heldout(
         pose_source="tracked",
     )
     start = round(manifest.n_train / manifest.fps * SAMPLE_RATE)
-    _write_motion(out, tracks | pose, None if audio is None else audio[start:], motion)
+    carried = _carry_heldout(avatar, about, tracked, tracks, audio)
+    if is_selfdriven and (supplied := read_upper_face(tracked)) is not None:
+        carried = carried._replace(upper_face=supplied[held])
+    _write_motion(out, tracks | pose, None if audio is None else audio[start:], motion, carried)
     progress(1.0, "motion of the held-out frames written")
     return motion
+
+
+def _carry_heldout(
+    avatar: Path, about: AvatarManifest, tracked: TrackedDataset, tracks: Tracks, audio: F32 | None
+) -> Carried:
+    """What the avatar asks for; windows of sound reach back over the split."""
+    n_before = tracked.manifest.n_train
+    before = frames_of(motion_tracks(tracked.tracking), slice(0, n_before))
+    whole = {name: np.concatenate([before[name], track]) for name, track in tracks.items()}
+    carried = carry(avatar, about, whole, audio, tracked.manifest.fps)
+    return Carried(*(None if each is None else each[n_before:] for each in carried))
 
 
 def _predict_heldout(
@@ -239,13 +269,25 @@ def _shown_tracks(avatar: Path) -> Tracks:
     return motion_tracks(read_arrays(avatar / "tracking.npz", TRAINING_TABLE))
 
 
-def _write_motion(out: Path, tracks: Tracks, audio: F32 | None, manifest: MotionManifest) -> None:
+def _write_motion(
+    out: Path, tracks: Tracks, audio: F32 | None, manifest: MotionManifest, carried: Carried
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    write_carried(out, carried)
     contiguous = {name: np.ascontiguousarray(track) for name, track in tracks.items()}
     write_arrays(out / "motion.npz", contiguous, MOTION_TABLE)
     if audio is not None:
         write_wav(out / "audio.wav", audio)
     write_manifest(out, manifest)
+
+
+def _carried_facts(about: AvatarManifest) -> Carrying:
+    """What the motion says of what it carries: what the avatar asks for."""
+    return Carrying(
+        feature_encoder=about.feature_encoder,
+        feature_rows=about.feature_rows,
+        has_upper_face=about.needs_upper_face,
+    )
 
 
 def _generator(purpose: str, seed: int) -> np.random.Generator:

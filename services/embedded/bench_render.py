@@ -23,8 +23,9 @@ from services.renderer.compositing import border_weights, paint
 from services.renderer.encode import Encoding, VideoWriter
 from services.renderer.film import film, one_torch_thread
 from services.renderer.shot import Actor, RenderOptions, Shot, plan_shot, read_motion
+from shared.avatar_method import Performance, each_track
 from shared.avatar_store import load_avatar
-from shared.head_model import HeadPose
+from shared.layers import draw_layers
 from shared.plugins import load_plugin
 from shared.progress import silent
 from shared.rasterizer import Rasterizer
@@ -93,17 +94,17 @@ def prepare(avatar: Path, motion: Path, n_frames: int) -> tuple[Actor, Shot, Ras
     """Load everything that a round needs."""
     options = RenderOptions()
     actor = Actor(avatar, *load_avatar(avatar))
-    poses, _ = read_motion(motion, actor.manifest)
-    shot = plan_shot(actor, stretch_motion(poses, n_frames), options)
+    performance, _ = read_motion(motion, actor.manifest)
+    shot = plan_shot(actor, stretch_motion(performance, n_frames), options)
     return actor, shot, load_plugin("shared.rasterizers", options.rasterizer)
 
 
-def stretch_motion(poses: HeadPose, n_frames: int) -> HeadPose:
+def stretch_motion(performance: Performance, n_frames: int) -> Performance:
     """The motion back and forth until it has ``n_frames``."""
-    length = len(poses.expr)
+    length = len(performance.pose.expr)
     there_and_back = torch.cat([torch.arange(length), torch.arange(length - 2, 0, -1)])
     order = there_and_back.repeat(n_frames // len(there_and_back) + 1)[:n_frames]
-    return HeadPose(*(values[order] for values in poses))
+    return each_track(performance, lambda track: track[order])
 
 
 def time_whole(shot: Shot, rasterizer: Rasterizer, file: Path) -> float:
@@ -126,16 +127,17 @@ def time_parts(shot: Shot, rasterizer: Rasterizer, file: Path) -> dict[str, floa
         torch.inference_mode(),
         VideoWriter(file, encoding_of(shot), None) as writer,
     ):
-        condition = shot.model.condition(shot.motion)
-        canonical = canonical_lengths(shot.model, usual_pose(shot.subject.training_pose))
+        condition = shot.model.condition(shot.performance)
+        usual = usual_pose(shot.subject.training_pose)
+        canonical = canonical_lengths(shot.model, shot.performance, usual)
         outlines = face_outlines(shot.subject, shot.motion)
         for row, outline in zip(condition, outlines, strict=True):
             clock = [time.perf_counter()]
-            gaussians = shot.model.pose(row)
+            layers = shot.model.pose(row)
             clock.append(time.perf_counter())
-            drawn = rasterizer.rasterize(gaussians, view, window.K, side, side)
+            drawn = draw_layers(rasterizer, layers, (view, window.K), (side, side))
             clock.append(time.perf_counter())
-            count_artefacts(gaussians, canonical, drawn.alpha, outline, (view, window.K))
+            count_artefacts(layers, canonical, drawn.alpha, outline, (view, window.K))
             clock.append(time.perf_counter())
             paint(frame, shot.plate, window, weights, (drawn.colors, drawn.alpha))
             clock.append(time.perf_counter())

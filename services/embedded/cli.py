@@ -10,7 +10,17 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import bench, flow, gateway, machine, serve, stages, tenants, worker
+from services.embedded.commands import (
+    bench,
+    flow,
+    gateway,
+    imports,
+    machine,
+    serve,
+    stages,
+    tenants,
+    worker,
+)
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -56,6 +66,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(tenants.app, name="tenant")
+app.add_typer(imports.app, name="import")
 
 
 class Interrupted(BaseException):

@@ -17,4 +17,7 @@ def render_to_file(
     folder = out.with_suffix("")
     manifest = render_video(avatar, motion, options, folder, progress)
     shutil.copyfile(folder / manifest.file, out)
+    if options.attention:
+        maps = folder / "attention.mp4"
+        shutil.copyfile(maps, out.with_name(f"{out.stem}_attention.mp4"))
     return manifest

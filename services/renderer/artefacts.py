@@ -11,10 +11,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.avatar_method import AvatarModel, Subject
-from shared.gaussians import Gaussians
+from shared.avatar_method import AvatarModel, Performance, Subject
 from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
 from shared.landmarks import FACE_OVAL
+from shared.layers import Layers
 
 F32 = NDArray[np.float32]
 
@@ -52,18 +52,33 @@ def face_outlines(subject: Subject, motion: HeadPose) -> Tensor:
     return _pose_in_parts(part, neutral_vertices(part, subject.shape), motion)
 
 
-def canonical_lengths(model: AvatarModel, pose: HeadPose) -> Tensor:
-    """Longest axis of each Gaussian with the face at rest, in one frame's head pose. [N]"""
+def canonical_lengths(model: AvatarModel, performance: Performance, pose: HeadPose) -> Tensor:
+    """Longest axis of each Gaussian with the face at rest, in one frame's head pose. [N]
+
+    Args:
+        model: The avatar.
+        performance: Any; it tells of what else than a pose the avatar asks for.
+        pose: Of one frame.
+    """
     rest = pose._replace(
         expr=torch.zeros_like(pose.expr),
         jaw_pose=torch.zeros_like(pose.jaw_pose),
         eyes_pose=torch.zeros_like(pose.eyes_pose),
     )
-    return model.pose(model.condition(rest)[0]).scales.amax(dim=1)
+    audio, upper_face = (
+        None if track is None else torch.zeros_like(track[:1])
+        for track in (performance.audio, performance.upper_face)
+    )
+    return longest_axes(model.pose(model.condition(Performance(rest, audio, upper_face))[0]))
+
+
+def longest_axes(layers: Layers) -> Tensor:
+    """Longest axis of each Gaussian of all layers. [N]"""
+    return torch.cat([layer.scales.amax(dim=1) for layer in layers])
 
 
 def count_artefacts(
-    gaussians: Gaussians,
+    layers: Layers,
     canonical: Tensor,
     alpha: Tensor,
     outline: Tensor,
@@ -72,7 +87,7 @@ def count_artefacts(
     """Look at one frame.
 
     Args:
-        gaussians: As posed.
+        layers: As posed.
         canonical: From ``canonical_lengths``. [N]
         alpha: As drawn. [S, S]
         outline: The face's, in world space. [36, 3]
@@ -85,7 +100,7 @@ def count_artefacts(
     transparent, uncovered = _count_pixels(
         alpha.numpy(), shrunk.astype(np.float32), chin.astype(np.float32)
     )
-    stretch = gaussians.scales.amax(dim=1) / canonical
+    stretch = longest_axes(layers) / canonical
     rank = max(1, round(STRETCH_PERCENTILE * stretch.numel()))
     return Artefacts(transparent, uncovered, float(stretch.kthvalue(rank).values))
 

@@ -2,14 +2,16 @@
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from services.renderer.artefacts import Artefacts
 from services.renderer.encode import Encoding, Speech, VideoWriter
-from services.renderer.film import film
+from services.renderer.film import attention_of, film
 from services.renderer.shot import (
     Actor,
     RenderOptions,
+    Shot,
     cut_motion,
     heldout_windows,
     plan_shot,
@@ -61,9 +63,9 @@ def render_actor(
     dataset: Path | None = None,
 ) -> VideoManifest:
     """``render_video`` with the avatar already in memory, for several motions in a row."""
-    poses, spoken = read_motion(motion, actor.manifest)
+    performance, spoken = read_motion(motion, actor.manifest)
     first = round(options.start_seconds * spoken.fps)
-    shot = plan_shot(actor, cut_motion(poses, first, options, spoken.fps), options)
+    shot = plan_shot(actor, cut_motion(performance, first, options, spoken.fps), options)
     if dataset is not None and options.camera == "capture":
         shot = shot._replace(windows=heldout_windows(dataset, actor.manifest, shot, first))
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
@@ -80,8 +82,12 @@ def render_actor(
     out.mkdir(parents=True, exist_ok=True)
     name = "video.webm" if encoding.has_alpha else "video.mp4"
     started = time.perf_counter()
-    with VideoWriter(out / name, encoding, speech) as writer:
-        artefacts = film(shot, rasterizer, writer, progress)
+    with ExitStack() as files:
+        writer = files.enter_context(VideoWriter(out / name, encoding, speech))
+        maps = None
+        if options.attention:
+            maps = files.enter_context(open_attention(out, shot, encoding))
+        artefacts = film(shot, rasterizer, writer, progress, attention_writer=maps)
         width, height = writer.size
     timing = {"render_seconds": time.perf_counter() - started, "n_frames": len(artefacts)}
     (out / TIMING).write_text(json.dumps(timing) + "\n", encoding="utf-8")
@@ -100,6 +106,19 @@ def render_actor(
     )
     write_manifest(out, manifest)
     return manifest
+
+
+def open_attention(out: Path, shot: Shot, encoding: Encoding) -> VideoWriter:
+    """The video of what the avatar attends to, two maps beside each other and without sound.
+
+    Raises:
+        InvalidInput: ``no_attention`` when its method has none.
+    """
+    attention_of(shot.model)
+    side = shot.windows[0].render_side
+    n_tokens = len(getattr(shot.model, "ATTENTION_TOKENS", ()))
+    grid = encoding._replace(width=2 * side, height=-(-n_tokens // 2) * side, has_alpha=False)
+    return VideoWriter(out / "attention.mp4", grid, None)
 
 
 def write_artefacts(path: Path, artefacts: list[Artefacts]) -> None:

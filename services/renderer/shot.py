@@ -13,10 +13,15 @@ from torch import Tensor
 
 from services.renderer.camera_path import CameraPath, hold_head, orbit_views, usual_pose
 from services.renderer.compositing import Window, place_window
-from shared.avatar_method import AvatarModel, Subject
-from shared.contracts.artifact import read_arrays, read_manifest
+from shared.avatar_method import AvatarModel, Performance, Subject, each_track
+from shared.contracts.artifact import Arrays, read_arrays, read_manifest
 from shared.contracts.avatar import AvatarManifest
-from shared.contracts.motion import MOTION_TABLE, MotionManifest
+from shared.contracts.motion import (
+    AUDIO_FEATURES_TABLE,
+    MOTION_TABLE,
+    UPPER_FACE_TABLE,
+    MotionManifest,
+)
 from shared.dataset_reader import open_dataset
 from shared.errors import InvalidInput
 from shared.head_model import HeadPose
@@ -58,6 +63,9 @@ class RenderOptions(BaseModel):
     """Constant rate factor: lower is better and larger; 10 costs under 0.3 dB at 35 dB."""
     rasterizer: str = "cpu"
     """Registry name of the rasterizer."""
+    attention: bool = False
+    """Whether to write ``attention.mp4`` beside the video: what each part of the avatar attends
+    to, a grey picture per token."""
 
 
 class Actor(NamedTuple):
@@ -74,7 +82,7 @@ class Shot(NamedTuple):
 
     model: AvatarModel
     subject: Subject
-    motion: HeadPose  # T frames
+    performance: Performance  # T frames
     viewmats: Tensor  # [T, 4, 4]
     windows: list[Window]
     """One for all frames, or T."""
@@ -83,8 +91,16 @@ class Shot(NamedTuple):
     plate: U8 | None
     """What is behind, [height, width, 3]; None leaves the video transparent."""
 
+    shows_attention: bool = False
+    """Whether the model poses its attention with its colours."""
 
-def read_motion(folder: Path, avatar: AvatarManifest) -> tuple[HeadPose, MotionManifest]:
+    @property
+    def motion(self) -> HeadPose:
+        """Head-model parameters of the frames."""
+        return self.performance.pose
+
+
+def read_motion(folder: Path, avatar: AvatarManifest) -> tuple[Performance, MotionManifest]:
     """Read a motion and check that ``avatar`` can perform it.
 
     Raises:
@@ -102,6 +118,7 @@ def read_motion(folder: Path, avatar: AvatarManifest) -> tuple[HeadPose, MotionM
         lacking.append("the avatar's expressions and no others, in the avatar's order")
     if manifest.fps != avatar.fps:
         lacking.append(f"{avatar.fps} frames per second (it has {manifest.fps})")
+    lacking += _not_carried(manifest, avatar)
     if lacking:
         raise InvalidInput(
             "motion_incompatible",
@@ -115,16 +132,49 @@ def read_motion(folder: Path, avatar: AvatarManifest) -> tuple[HeadPose, MotionM
             f"expr is {list(arrays['expr'].shape)}, the manifest says "
             f"{[manifest.n_frames, len(manifest.expression_names)]}",
         )
-    for name, values in arrays.items():
+    carried = _read_carried(folder, avatar)
+    for name, values in (arrays | carried).items():
         if not np.isfinite(values).all():
             raise InvalidInput("bad_arrays", f"{name} of the motion has values that are no numbers")
-    poses = HeadPose(*(torch.from_numpy(arrays[name]) for name in HeadPose._fields))
-    return poses, manifest
+        if len(values) != manifest.n_frames:
+            raise InvalidInput(
+                "bad_arrays",
+                f"{name} has {len(values)} frames, the manifest says {manifest.n_frames}",
+            )
+    tensors = {name: torch.from_numpy(values) for name, values in (arrays | carried).items()}
+    poses = HeadPose(*(tensors[name] for name in HeadPose._fields))
+    return Performance(poses, tensors.get("audio_features"), tensors.get("upper_face")), manifest
 
 
-def cut_motion(poses: HeadPose, first: int, options: RenderOptions, fps: int) -> HeadPose:
+def _not_carried(manifest: MotionManifest, avatar: AvatarManifest) -> list[str]:
+    """What the avatar listens to or looks at, and the motion does not have."""
+    lacking = []
+    wanted = (avatar.feature_encoder, avatar.feature_rows)
+    if avatar.feature_encoder and (manifest.feature_encoder, manifest.feature_rows) != wanted:
+        lacking.append(
+            f"audio features of {avatar.feature_encoder} in windows of {avatar.feature_rows} rows "
+            f"(it has {manifest.feature_encoder or 'none'})"
+        )
+    if avatar.needs_upper_face and not manifest.has_upper_face:
+        lacking.append("the upper face (brows and blinks)")
+    return lacking
+
+
+def _read_carried(folder: Path, avatar: AvatarManifest) -> Arrays:
+    """The arrays besides the head model's parameters that the avatar asks for."""
+    carried: Arrays = {}
+    if avatar.feature_encoder:
+        carried |= read_arrays(folder / "audio_features.npz", AUDIO_FEATURES_TABLE)
+    if avatar.needs_upper_face:
+        carried |= read_arrays(folder / "upper_face.npz", UPPER_FACE_TABLE)
+    return carried
+
+
+def cut_motion(
+    performance: Performance, first: int, options: RenderOptions, fps: int
+) -> Performance:
     """The frames that the video shall show."""
-    n_frames = len(poses.expr)
+    n_frames = len(performance.pose.expr)
     last = n_frames if options.seconds is None else first + max(1, round(options.seconds * fps))
     if first >= n_frames:
         raise InvalidInput(
@@ -132,19 +182,20 @@ def cut_motion(poses: HeadPose, first: int, options: RenderOptions, fps: int) ->
             f"the video shall begin at {options.start_seconds} s, "
             f"but the motion lasts {n_frames / fps} s",
         )
-    return HeadPose(*(values[first:last] for values in poses))
+    return each_track(performance, lambda track: track[first:last])
 
 
-def plan_shot(actor: Actor, poses: HeadPose, options: RenderOptions) -> Shot:
+def plan_shot(actor: Actor, performance: Performance, options: RenderOptions) -> Shot:
     """Decide camera, frame size and background before the first frame."""
     manifest, subject = actor.manifest, actor.subject
     scale = 1.0 if options.height is None else options.height / manifest.capture_height
     width = max(1, round(manifest.capture_width * scale))
     height = max(1, round(manifest.capture_height * scale))
-    n_frames = len(poses.expr)
+    n_frames = len(performance.pose.expr)
     viewmats = subject.viewmat.expand(n_frames, 4, 4)
     if options.camera == "fixed":
-        poses = hold_head(poses, usual_pose(subject.training_pose))
+        held = hold_head(performance.pose, usual_pose(subject.training_pose))
+        performance = performance._replace(pose=held)
     elif options.camera == "orbit":
         viewmats = orbit_views(
             subject.viewmat,
@@ -156,12 +207,13 @@ def plan_shot(actor: Actor, poses: HeadPose, options: RenderOptions) -> Shot:
     return Shot(
         model=actor.model,
         subject=subject,
-        motion=poses,
+        performance=performance,
         viewmats=viewmats,
         windows=[place_window(manifest.crop, subject.K, manifest.crop_size, scale)],
         width=width,
         height=height,
         plate=read_background(actor.folder, options.background, width, height),
+        shows_attention=options.attention,
     )
 
 

@@ -11,13 +11,19 @@ from torch import Tensor
 from services.trainer.options import TrainOptions
 from services.trainer.registration import register_heldout
 from services.trainer.run import Run
-from services.trainer.subject import tracked_pose
+from services.trainer.subject import tracked_performance
 from shared.avatar_method import TrainableModel
 from shared.avatar_store import TENSORS, save_subject, save_tensors
 from shared.contracts.artifact import MANIFEST, write_arrays, write_manifest
 from shared.contracts.avatar import HELDOUT_TABLE, AvatarManifest
 from shared.dataset_reader import read_frame
 from shared.progress import Progress
+
+
+def count_gaussians(model: TrainableModel) -> int:
+    """How many Gaussians the model has now."""
+    name, dim = next(iter(model.per_gaussian().items()))
+    return model.tensors()[name].shape[dim]
 
 
 def run_key(run: Run, options: TrainOptions) -> str:
@@ -40,7 +46,7 @@ def write_heldout_pose(run: Run, model: TrainableModel, out: Path, progress: Pro
     rotation, translation = register_heldout(
         run,
         model,
-        tracked_pose(run.dataset, first, n_frames),
+        tracked_performance(run.dataset, run.needs, first, n_frames),
         read_picture,
         progress,
     )
@@ -71,7 +77,10 @@ def write_avatar(
         expression_names=dataset.expression_names,
         fps=dataset.fps,
         rasterizer=options.rasterizer,
-        n_gaussians=len(tensors["opacity_logits"]),
+        feature_encoder=run.needs.audio_encoder,
+        feature_rows=run.needs.audio_rows,
+        needs_upper_face=run.needs.upper_face,
+        n_gaussians=count_gaussians(model),
         capture_sha256=dataset.capture_sha256,
         capture_width=dataset.capture_width,
         capture_height=dataset.capture_height,

@@ -59,3 +59,15 @@ def choose_change(
         is_new=torch.cat([torch.zeros_like(keep), torch.ones_like(copies)]).bool(),
         shrinks=torch.cat([is_parent, torch.ones(len(copies), dtype=torch.bool)]),
     )
+
+
+def in_layers(change: Change, n_in_layers: list[int]) -> Change:
+    """The same change with Gaussians in the order of their layers; one layer is left as it is.
+
+    Args:
+        change: What there is after it.
+        n_in_layers: Number of Gaussians of each layer before.
+    """
+    borders = torch.tensor(n_in_layers).cumsum(0)
+    order = torch.bucketize(change.sources, borders, right=True).argsort(stable=True)
+    return Change(*(rows[order] for rows in change))

@@ -1,5 +1,7 @@
 """Adam over a method's parameters, with Gaussians added and removed on the way."""
 
+from operator import attrgetter
+
 import torch
 from torch import Tensor
 
@@ -70,7 +72,7 @@ class Adam:
 
     def _make(self) -> torch.optim.Adam:
         groups = [
-            {"params": [getattr(self._model, name)], "lr": rate, "name": name}
+            {"params": [attrgetter(name)(self._model)], "lr": rate, "name": name}
             for name, rate in self._rates.items()
         ]
         return torch.optim.Adam(groups, eps=1e-15, fused=True)

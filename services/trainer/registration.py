@@ -13,8 +13,7 @@ from torch import Tensor
 
 from services.trainer.run import Run
 from services.trainer.studio import shrink_image
-from shared.avatar_method import AvatarModel, TrainableModel
-from shared.head_model import HeadPose
+from shared.avatar_method import AvatarModel, Performance, TrainableModel
 from shared.progress import Progress
 
 SHRINK = 2
@@ -57,7 +56,7 @@ def register_training(run: Run, model: TrainableModel, progress: Progress) -> No
 def register_heldout(
     run: Run,
     model: AvatarModel,
-    tracked: HeadPose,
+    tracked: Performance,
     read_frame: Callable[[int], Tensor],
     progress: Progress,
 ) -> tuple[Tensor, Tensor]:
@@ -77,7 +76,8 @@ def register_heldout(
     Returns:
         Rotation [T, 3] and translation [T, 3].
     """
-    poses = torch.cat([tracked.rotation, tracked.translation], 1)
+    pose = tracked.pose
+    poses = torch.cat([pose.rotation, pose.translation], 1)
     n_frames = len(poses)
     deltas = torch.zeros_like(poses)
     probes = torch.cat([torch.zeros(1, 6), torch.diag(torch.tensor(PROBE))])
@@ -85,7 +85,11 @@ def register_heldout(
         for turn in range(N_HELDOUT_ROUNDS):
             # Whole motions are conditioned, since a torso depends on the frames before.
             conditions = [
-                model.condition(tracked._replace(rotation=moved[:, :3], translation=moved[:, 3:]))
+                model.condition(
+                    tracked._replace(
+                        pose=pose._replace(rotation=moved[:, :3], translation=moved[:, 3:])
+                    )
+                )
                 for moved in (poses + deltas + probe for probe in probes)
             ]
             for frame in range(n_frames):

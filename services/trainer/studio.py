@@ -9,7 +9,7 @@ from torch import Tensor
 
 from shared.avatar_method import AvatarModel, Subject
 from shared.dataset_reader import TrackedDataset, read_plate
-from shared.gaussians import Gaussians
+from shared.layers import Layers, draw_layers
 from shared.rasterizer import Rasterizer, Rendered
 
 
@@ -21,13 +21,15 @@ class Studio(NamedTuple):
     backgrounds: dict[int, Tensor]
     """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
 
-    def draw(self, gaussians: Gaussians, shrink: int = 1) -> Rendered:
+    def draw(self, layers: Layers, shrink: int = 1) -> Rendered:
         """The picture over the plate. [S / shrink, S / shrink, 3]"""
+        return self.draw_over(layers, self.backgrounds[shrink], shrink)
+
+    def draw_over(self, layers: Layers, background: Tensor, shrink: int) -> Rendered:
+        """The picture over another background, one colour [3] or as large as the picture."""
         size = self.subject.crop_size // shrink
-        K = shrink_intrinsics(self.subject.K, shrink)
-        return self.rasterizer.rasterize(
-            gaussians, self.subject.viewmat, K, size, size, self.backgrounds[shrink]
-        )
+        camera = (self.subject.viewmat, shrink_intrinsics(self.subject.K, shrink))
+        return draw_layers(self.rasterizer, layers, camera, (size, size), background)
 
     def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Rendered:
         """Pose and draw."""

@@ -4,12 +4,23 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from services.trainer.torso_flow import TorsoView, track_torso
-from shared.avatar_method import Subject
+from shared.audio_windows import audio_windows
+from shared.avatar_method import Needs, Performance, Subject
 from shared.contracts.tracked_dataset import REGIONS
-from shared.dataset_reader import TrackedDataset, read_frame, read_regions
+from shared.dataset_reader import (
+    TrackedDataset,
+    read_dataset_audio,
+    read_frame,
+    read_regions,
+    read_upper_face,
+)
+from shared.errors import InvalidInput
 from shared.head_model import HeadPose, load_head_model
+from shared.media.audio import SAMPLE_RATE, fit_length
+from shared.upper_face import upper_face_signal
 
 
 def tracked_pose(dataset: TrackedDataset, start: int, end: int) -> HeadPose:
@@ -19,11 +30,51 @@ def tracked_pose(dataset: TrackedDataset, start: int, end: int) -> HeadPose:
     )
 
 
-def build_subject(dataset: TrackedDataset, reference: int) -> Subject:
+def tracked_performance(dataset: TrackedDataset, needs: Needs, start: int, end: int) -> Performance:
+    """Tracked parameters of some frames, and what else the method needs of them.
+
+    Sound after ``end`` is not heard.
+
+    Raises:
+        InvalidInput: ``no_audio`` when the method listens and the dataset has no sound.
+    """
+    pose = tracked_pose(dataset, start, end)
+    return Performance(
+        pose=pose,
+        audio=_heard(dataset, needs, start, end) if needs.audio_encoder else None,
+        upper_face=_upper_face(dataset, pose, start, end) if needs.upper_face else None,
+    )
+
+
+def _heard(dataset: TrackedDataset, needs: Needs, start: int, end: int) -> Tensor:
+    audio, fps = read_dataset_audio(dataset), dataset.manifest.fps
+    if audio is None:
+        raise InvalidInput(
+            "no_audio",
+            f"{dataset.folder} has no sound, and this avatar method is driven by it; "
+            "capture with a microphone, or choose the method rigged_gaussians",
+        )
+    heard = fit_length(audio, round(end / fps * SAMPLE_RATE))
+    encoder = needs.audio_encoder or ""
+    rows = audio_windows(encoder, heard, n_rows=needs.audio_rows, fps=fps, n_frames=end)
+    return torch.from_numpy(rows[start:].copy())
+
+
+def _upper_face(dataset: TrackedDataset, pose: HeadPose, start: int, end: int) -> Tensor:
+    """What the user supplied, else what was tracked."""
+    supplied = read_upper_face(dataset)
+    if supplied is not None:
+        return torch.from_numpy(supplied[start:end])
+    shape = torch.from_numpy(dataset.tracking["shape"])
+    return upper_face_signal(load_head_model(dataset.folder / "head_model.npz"), shape, pose)
+
+
+def build_subject(dataset: TrackedDataset, reference: int, needs: Needs) -> Subject:
     """Read the head model and follow the torso through the training frames."""
     tracking = dataset.tracking
     n_train = dataset.manifest.n_train
-    pose = tracked_pose(dataset, 0, n_train)
+    performance = tracked_performance(dataset, needs, 0, n_train)
+    pose = performance.pose
     viewmat = torch.from_numpy(tracking["viewmat"])
     K = torch.from_numpy(tracking["Ks"][0])
     torso = read_regions(dataset, reference) == REGIONS.index("torso")
@@ -44,6 +95,6 @@ def build_subject(dataset: TrackedDataset, reference: int) -> Subject:
         viewmat=viewmat,
         K=K,
         crop_size=dataset.manifest.crop_size,
-        training_pose=pose,
+        training_performance=performance,
         training_body=track_torso(read_gray, torso, n_train, reference, view),
     )

@@ -1,21 +1,28 @@
 """Tracked dataset -> avatar."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from services.trainer.avatar_writer import run_key, write_avatar, write_heldout_pose
+from services.trainer.avatar_writer import (
+    count_gaussians,
+    run_key,
+    write_avatar,
+    write_heldout_pose,
+)
 from services.trainer.checkpoints import (
     SHARE_BETWEEN,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from services.trainer.densification import choose_change
-from services.trainer.frames import FrameCache, frame_order, read_ahead
+from services.trainer.densification import choose_change, in_layers
+from services.trainer.frames import FrameCache, frame_order, read_ahead, windowed_order
+from services.trainer.losses import lip_square, part_loss, picture_loss
 from services.trainer.optimizer import Adam
 from services.trainer.options import TrainOptions
 from services.trainer.registration import register_training
@@ -29,22 +36,15 @@ from shared.contracts.artifact import MANIFEST
 from shared.contracts.avatar import AvatarManifest
 from shared.dataset_reader import TrackedDataset, open_dataset, valid_frames
 from shared.errors import InvalidInput
+from shared.landmarks import mouth_opening
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
-from shared.rasterizer import Rasterizer, Rendered
+from shared.rasterizer import Rasterizer
+from shared.upper_face import N_BROWS
 
-SSIM_WEIGHT = 0.2
-HOLE_WEIGHT = 0.1
-COARSE_SHARE = 0.15
-"""Share of the steps on pictures of half the size."""
 COARSE_SHRINK = 2
-DENSIFY_SHARES = (0.15, 0.25, 0.35, 0.45, 0.55)
-"""When Gaussians are added, as shares of all steps."""
-REGISTER_SHARES = (0.15, 0.4, 0.65)
-"""When every training frame's head pose and torso are registered anew."""
-SETTLE_SHARE = 0.7
-"""When a model settles what it has learned of the tracking."""
+"""Of the pictures at first."""
 N_ERROR_FRAMES = 12
 VALIDATE_SHARES = tuple(share / 10 for share in range(1, 11))
 VALIDATION_EVERY = 40
@@ -68,8 +68,8 @@ def train_avatar(
     """
     opened = open_dataset(dataset)
     progress(0.0, "looking at the capture")
-    run, references = prepare_run(opened, options)
     method: AvatarMethod = load_plugin("shared.avatar_methods", options.method)
+    run, references = prepare_run(opened, method, options)
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     model, curve = fit_model(
@@ -81,7 +81,9 @@ def train_avatar(
     return manifest
 
 
-def prepare_run(dataset: TrackedDataset, options: TrainOptions) -> tuple[Run, ReferenceFrames]:
+def prepare_run(
+    dataset: TrackedDataset, method: AvatarMethod, options: TrainOptions
+) -> tuple[Run, ReferenceFrames]:
     """Everything that is settled before the first step."""
     frames = valid_frames(dataset, 0, dataset.manifest.n_train)
     if len(frames) < MIN_TRAIN_FRAMES:
@@ -94,11 +96,24 @@ def prepare_run(dataset: TrackedDataset, options: TrainOptions) -> tuple[Run, Re
     budget = options.budget()
     train = _thin([frame for frame in frames if frame not in set(validation)], budget.n_steps)
     references = choose_references(dataset, train)
-    subject = build_subject(dataset, references.usual)
+    needs = method.needs(options.method_options)
+    subject = build_subject(dataset, references.usual, needs)
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
-    cache = FrameCache(dataset)
-    run = Run(dataset, subject, studio, cache, train, validation, budget, options.seed)
+    schedule = method.schedule(options.method_options)
+    cache = FrameCache(dataset, with_mouth=bool(schedule.parts))
+    run = Run(
+        dataset=dataset,
+        subject=subject,
+        studio=studio,
+        cache=cache,
+        train=train,
+        validation=validation,
+        budget=budget,
+        needs=needs,
+        schedule=schedule,
+        seed=options.seed,
+    )
     return run, references
 
 
@@ -130,18 +145,17 @@ def fit_model(
         model = method.restore(run.subject, checkpoint.model, options.method_options)
         optimizer, start, curve = Adam(model), checkpoint.step, checkpoint.curve
         optimizer.restore(checkpoint.optimizer)
-    n_steps = run.budget.n_steps
-    densify_at = {round(share * n_steps): k for k, share in enumerate(DENSIFY_SHARES, 1)}
-    register_at = {round(share * n_steps) for share in REGISTER_SHARES}
-    settle_at = max(1, round(SETTLE_SHARE * n_steps))
+    n_steps, schedule = run.budget.n_steps, run.schedule
+    densify_at = {round(share * n_steps): k for k, share in enumerate(schedule.densify_shares, 1)}
+    register_at = {round(share * n_steps) for share in schedule.register_shares}
+    settle_at = max(1, round(schedule.settle_share * n_steps))
     validate_at = {round(share * n_steps) for share in VALIDATE_SHARES}
     save_every = max(1, int(SHARE_BETWEEN * n_steps))
-    pictures = read_ahead(run.cache, frame_order(run.train, run.seed, start))
+    pictures = read_ahead(run.cache, choose_order(run, start))
     for step in range(start, n_steps):
         frame, target = next(pictures)
-        shrink = COARSE_SHRINK if step < COARSE_SHARE * n_steps else 1
-        drawn = run.studio.draw_condition(model, model.training_condition(frame), shrink)
-        loss = picture_loss(drawn, shrink_image(target, shrink)) + model.regularisation(frame)
+        model.advance(step / n_steps)
+        loss = frame_loss(run, model, frame, target, step / n_steps)
         optimizer.step(loss, step / n_steps)
         done = step + 1
         if done in densify_at and done < n_steps:
@@ -160,26 +174,36 @@ def fit_model(
             state = Checkpoint(done, model.tensors(), optimizer.tensors(), curve)
             save_checkpoint(out / "checkpoints", key, state)
         if done % 10 == 0:
-            progress(
-                done / n_steps, f"training, {len(model.tensors()['opacity_logits'])} Gaussians"
-            )
+            progress(done / n_steps, f"training, {count_gaussians(model)} Gaussians")
     return model, curve
 
 
-def picture_loss(drawn: Rendered, target: Tensor) -> Tensor:
-    """L1 and structural dissimilarity, as in 3D Gaussian Splatting, and no holes in the person.
+def choose_order(run: Run, start: int) -> Iterator[int]:
+    """Frames of the steps from ``start`` on."""
+    order = frame_order(run.train, run.seed, start)
+    windows = run.schedule.windows
+    if not windows:
+        return order
+    upper_face = run.subject.training_performance.upper_face
+    signals = {"lip_opening": mouth_opening(run.dataset.tracking["landmarks"].astype(np.float32))}
+    if upper_face is not None:
+        signals["blink"] = upper_face[:, N_BROWS:].mean(1).numpy()
+    pool = (run.train, run.budget.n_steps, run.seed)
+    return windowed_order(order, windows, signals, pool, start)
 
-    Args:
-        drawn: The picture.
-        target: RGB, and 1 inside the person. [H, W, 4]
-    """
-    colors = target[..., :3].contiguous()
-    holes = (target[..., 3] * (1 - drawn.alpha)).mean()
-    return (
-        (1 - SSIM_WEIGHT) * (drawn.colors - colors).abs().mean()
-        + SSIM_WEIGHT * (1 - ssim(drawn.colors, colors))
-        + HOLE_WEIGHT * holes
-    )
+
+def frame_loss(run: Run, model: TrainableModel, frame: int, target: Tensor, done: float) -> Tensor:
+    """What one training frame costs, as a whole or by its parts."""
+    shrink = COARSE_SHRINK if done < run.schedule.coarse_share else 1
+    small = shrink_image(target, shrink)
+    lips = lip_square(run.dataset.tracking["landmarks"][frame], target.shape[0], shrink)
+    layers = model.pose(model.training_condition(frame))
+    parts = [part for part in run.schedule.parts if done < part.until]
+    loss = model.regularisation(frame)
+    if parts:
+        return sum((part_loss(run.studio, layers, small, part, lips) for part in parts), loss)
+    drawn = run.studio.draw(layers, shrink)
+    return picture_loss(drawn, small, run.schedule.weights, lips, run.head_distance) + loss
 
 
 def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> None:
@@ -189,15 +213,20 @@ def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> 
     errors = []
     with torch.no_grad():
         for frame in frames:
-            gaussians = model.pose(model.training_condition(int(frame)))
+            layers = model.pose(model.training_condition(int(frame)))
             target = torch.from_numpy(run.cache.read(int(frame))[..., :3]).float() / 255
-            error = (run.studio.draw(gaussians).colors - target).abs().mean(-1)
-            seen = gaussians.means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
+            error = (run.studio.draw(layers).colors - target).abs().mean(-1)
+            means = torch.cat([layer.means for layer in layers])
+            seen = means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
             places = (seen[:, :2] / seen[:, 2:]) @ run.subject.K[:2, :2].T + run.subject.K[:2, 2]
             errors.append((error.numpy(), places.numpy()))
-    share = occasion / len(DENSIFY_SHARES)
+    share = occasion / len(run.schedule.densify_shares)
     n_wanted = round(run.budget.n_start + share * (run.budget.n_gaussians - run.budget.n_start))
-    change = choose_change(errors, gaussians.opacities, n_wanted, generator)
+    opacities = torch.cat([layer.opacities for layer in layers])
+    change = in_layers(
+        choose_change(errors, opacities, n_wanted, generator),
+        [len(layer.means) for layer in layers],
+    )
     optimizer.select(change.sources, change.is_new)
     noise = generator.standard_normal((len(change.sources), 3)).astype(np.float32)
     model.split(change.shrinks, change.is_new, torch.from_numpy(noise))
@@ -209,7 +238,7 @@ def validate(run: Run, model: TrainableModel, preview: Path) -> dict[str, float]
         return {}
     figures = []
     with torch.no_grad():
-        conditions = model.condition(run.subject.training_pose)
+        conditions = model.condition(run.subject.training_performance)
         for frame in run.validation:
             image = run.studio.draw_condition(model, conditions[frame]).colors.clamp(0, 1)
             target = torch.from_numpy(run.cache.read(frame)[..., :3].copy()).float() / 255

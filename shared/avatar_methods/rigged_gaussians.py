@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from shared.avatar_method import MethodOptions, Seed, Subject
+from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
 from shared.contracts.tracked_dataset import REGIONS
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
@@ -23,6 +23,7 @@ from shared.geometry.rotations import (
     multiply_quaternions,
 )
 from shared.head_model import HeadPose, joint_transforms, neutral_vertices
+from shared.layers import Layers
 from shared.rigging.body import BodyRule, body_transform, fit_body_rule, follow_head
 from shared.rigging.expression_code import (
     N_TURN_CODES,
@@ -34,6 +35,7 @@ from shared.rigging.posing_kernel import Riders, ride_triangles
 from shared.rigging.seeding import Bound, bind_pixels
 from shared.rigging.stored_tensors import Shapes, check_tensors
 from shared.rigging.triangle_frames import triangle_frames
+from shared.training_schedule import Schedule
 
 DEFAULT_OPTIONS: MethodOptions = {"n_expression_codes": 12}
 START_OPACITY = 0.7
@@ -132,8 +134,9 @@ class RiggedGaussians(nn.Module):
         self.neutral = neutral_vertices(subject.head_model, subject.shape)
         self.rest_rotation, self.rest_shift, self.pivot = _body_rest(subject, self.neutral)
 
-    def condition(self, motion: HeadPose) -> Tensor:
+    def condition(self, performance: Performance) -> Tensor:
         """Head pose, torso motion and codes of each frame. -> [T, 18 + E + 6 + C]"""
+        motion = performance.pose
         head = torch.cat([motion.rotation, motion.translation], 1)
         return self._pack(motion, follow_head(BodyRule(self.body_rule, self.body_timing), head))
 
@@ -152,7 +155,7 @@ class RiggedGaussians(nn.Module):
         codes = expression_codes(CodeBasis(self.code_weights, self.code_offset), motion)
         return torch.cat([*motion, body, codes], dim=1)
 
-    def pose(self, condition: Tensor) -> Gaussians:
+    def pose(self, condition: Tensor) -> Layers:
         """Posed Gaussians of one frame."""
         n_expr = self.subject.head_model.expr_basis.shape[0]
         sizes = (n_expr, 3, 3, 3, 6, 3, 6, self.code_offset.shape[0])
@@ -162,7 +165,7 @@ class RiggedGaussians(nn.Module):
         drift = self.head_shares[:, None] * (self.rest @ apart_turn.T + apart_shift)
         if not torch.is_grad_enabled():
             riding = ride_triangles(self._riders(), frames, codes[0])
-            return riding._replace(means=riding.means + drift)
+            return (riding._replace(means=riding.means + drift),)
         binding = self.binding
         reach = self._reach()  # [C, N, 1]
         size = frames.sizes.index_select(0, binding)  # [N]
@@ -170,13 +173,14 @@ class RiggedGaussians(nn.Module):
         local = self.local + (codes @ (self.moves * reach).flatten(1)).view(-1, 3)
         means = (axes * local[:, None]).sum(-1) + frames.centres.index_select(0, binding) + drift
         turns = matrix_to_quaternion(frames.rotations).index_select(0, binding)
-        return Gaussians(
+        posed = Gaussians(
             means=means,
             quats=multiply_quaternions(turns, self.quats),
             scales=self.log_scales.exp() * size[:, None],
             opacities=torch.sigmoid(self.opacity_logits),
             colors=self.colors + (codes @ (self.tints * reach).flatten(1)).view(-1, 3),
         )
+        return (posed,)
 
     def _reach(self) -> Tensor:
         """1 where a code may correct a Gaussian.
@@ -260,6 +264,9 @@ class RiggedGaussians(nn.Module):
             penalty = penalty + WEIGHTS["body"] * bend.square().sum() / 1e-4
         return penalty
 
+    def advance(self, done: float) -> None:
+        """There is one stage only."""
+
     def placements(self) -> list[Tensor]:
         """Head pose corrections and torso motion."""
         return [self.pose_deltas, self.body]
@@ -282,6 +289,18 @@ class RiggedGaussians(nn.Module):
         self.body_rule.copy_(rule.weights)
         self.body_timing.copy_(rule.timing)
         self.followed = follow_head(rule, head)
+
+
+def schedule(options: MethodOptions) -> Schedule:
+    """The usual one."""
+    del options
+    return Schedule()
+
+
+def needs(options: MethodOptions) -> Needs:
+    """The head model's parameters are enough."""
+    del options
+    return Needs()
 
 
 def create(

@@ -72,7 +72,8 @@ def read_manifest(folder: Path, model: type[M]) -> M:
     """Read and check ``folder``'s manifest.
 
     Raises:
-        InvalidInput: ``not_an_artifact`` when it is absent, of another kind or malformed.
+        InvalidInput: ``not_an_artifact`` when it is absent, of another kind or malformed;
+            ``newer_schema`` when a later version of the product wrote it.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -81,11 +82,27 @@ def read_manifest(folder: Path, model: type[M]) -> M:
             f"{folder} has no {MANIFEST}; it is not an artifact, or its stage did not finish",
         )
     try:
-        return model.model_validate_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_newer(path, json.loads(text), model)
+        return model.model_validate_json(text)
     except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(
             "not_an_artifact", f"{path} is not a {model.__name__}: {error}"
         ) from error
+
+
+def _refuse_newer(path: Path, stored: object, model: type[M]) -> None:
+    """Only an artifact of the right kind can be too new."""
+    fields = model.model_fields
+    if not isinstance(stored, dict) or stored.get("kind") != fields["kind"].default:
+        return
+    found, known = stored.get("schema_version"), fields["schema_version"].default
+    if isinstance(found, int) and found > known:
+        raise InvalidInput(
+            "newer_schema",
+            f"{path} has schema version {found}, this version reads up to {known}; "
+            "update the product, or make the artifact again",
+        )
 
 
 def write_arrays(

@@ -26,6 +26,7 @@ class AvatarManifest(Manifest):
     gaussians.safetensors    parameters of the avatar method
     head_model.npz           the fitted head model
     tracking.npz             TRAINING_TABLE: the training frames' motion, to loop head pose from
+    upper_face.npz           UPPER_FACE_TABLE: their brows and blinks (where the method asks)
     heldout_pose.npz         HELDOUT_TABLE: the held-out frames' head pose after photometric
                              refinement of its six numbers (absent without a hold-out)
     plate.png                background plate at the capture's size
@@ -35,6 +36,8 @@ class AvatarManifest(Manifest):
     """
 
     kind: Literal["avatar"] = "avatar"
+    schema_version: int = 2
+    """2: says what else than the head model's parameters a motion must carry."""
     method: str
     """Registry name of the avatar method."""
     method_options: dict[str, int | float | str | bool]
@@ -43,6 +46,12 @@ class AvatarManifest(Manifest):
     """A motion must be in this head model's parameters."""
     expression_names: list[str]
     """A motion must have these expressions, in this order."""
+    feature_encoder: str | None = None
+    """A motion must carry features of this audio encoder; None when it need not."""
+    feature_rows: int = 0
+    """In windows of so many rows."""
+    needs_upper_face: bool = False
+    """Whether a motion must carry the upper face."""
     fps: int
     """Frame rate of the capture that it was trained on."""
     rasterizer: str

@@ -14,13 +14,31 @@ MOTION_TABLE = {
 }
 """Arrays of ``motion.npz``; a tracked dataset's and an avatar's pose tracks have the same."""
 
+AUDIO_FEATURES_TABLE = {
+    "audio_features": Column(
+        "float32", ("T", "W", "C"), "1", "rows of an audio encoder around each frame"
+    ),
+}
+"""Array of ``audio_features.npz``."""
+
+UPPER_FACE_TABLE = {
+    "upper_face": Column("float32", ("T", 7), "1", "brows and blinks, see shared.upper_face"),
+}
+"""Array of ``upper_face.npz``."""
+
 PoseSource = Literal["capture", "fixed", "tracked"]
 
 
 class MotionManifest(Manifest):
-    """Folder: ``motion.npz`` (MOTION_TABLE), ``audio.wav`` (the speech, 16 kHz mono)."""
+    """Folder: ``motion.npz`` (MOTION_TABLE), ``audio.wav`` (the speech, 16 kHz mono).
+
+    For avatars that ask for them, ``audio_features.npz`` (AUDIO_FEATURES_TABLE) and
+    ``upper_face.npz`` (UPPER_FACE_TABLE).
+    """
 
     kind: Literal["motion"] = "motion"
+    schema_version: int = 2
+    """2: may carry audio features and the upper face."""
     fps: int
     """Frames per second."""
     n_frames: int
@@ -35,3 +53,9 @@ class MotionManifest(Manifest):
     """Registry names of the audio encoders used, joined by "+", if any."""
     pose_source: PoseSource
     """Where the head pose comes from."""
+    feature_encoder: str | None = None
+    """Registry name of the audio encoder of ``audio_features.npz``; None without that file."""
+    feature_rows: int = 0
+    """Rows of its windows."""
+    has_upper_face: bool = False
+    """Whether ``upper_face.npz`` is there."""

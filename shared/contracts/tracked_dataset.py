@@ -7,6 +7,7 @@ Folder:
     plate.png            background without the person, at the capture's size, RGB
     audio.wav            16 kHz mono, cut to the frames, offset corrected; absent without sound
     tracking.npz         TRACKING_TABLE
+    upper_face.npz       UPPER_FACE_TABLE, supplied by the user; absent when it follows the tracking
     head_model.npz       the head model fitted to the subject (shared.head_model)
     quality.json         rejected frames with reasons, fit errors
     tracking.mp4         mesh, pose axes, regions and matte drawn over the capture

@@ -11,6 +11,7 @@ EXPLAIN_ABOVE = 300
 LONG_FILES = {
     "tests/deletion_rules.py": "one class of rules, run on both databases",
     "tests/engine_rules.py": "one class of rules, run on both databases",
+    "tests/unit/test_render.py": "all that a renderer writes and refuses, with one fake avatar",
     "tests/unit/test_state_machine.py": "every transition, one test each",
     "api/jobs/use_cases.py": "all that tenants can do with jobs, in one place",
     "api/jobs/state_machine.py": "every transition of a job, in one place",

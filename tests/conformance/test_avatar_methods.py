@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shared.avatar_method import AvatarMethod, TrainableModel
+from shared.avatar_method import AvatarMethod, TrainableModel, each_track
 from shared.gaussians import Gaussians
+from shared.layers import Layers
 from shared.plugins import load_plugin, plugin_names
 from tests.tracked_person import make_seeds, make_subject
 
@@ -39,6 +40,11 @@ def parameters_of(model: TrainableModel) -> dict[str, Tensor]:
     return dict(model.named_parameters())
 
 
+def whole(layers: Layers) -> Gaussians:
+    """The Gaussians of all layers, in the order of the stored rows."""
+    return Gaussians(*(torch.cat(columns) for columns in zip(*layers, strict=True)))
+
+
 def assert_equal(expected: Gaussians, actual: Gaussians) -> None:
     """To the last bit."""
     assert all(torch.equal(one, other) for one, other in zip(expected, actual, strict=True))
@@ -46,7 +52,7 @@ def assert_equal(expected: Gaussians, actual: Gaussians) -> None:
 
 def test_conditions_have_one_row_per_frame(model: TrainableModel) -> None:
     """And a training frame's has the same length."""
-    conditions = model.condition(make_subject(N_FRAMES).training_pose)
+    conditions = model.condition(make_subject(N_FRAMES).training_performance)
 
     assert N_FRAMES == len(conditions)
     assert model.training_condition(3).shape == conditions[3].shape
@@ -56,7 +62,7 @@ def test_posed_gaussians_have_the_shapes_of_the_contract(model: TrainableModel) 
     """Activated values: positive scales, opacities between 0 and 1, quaternions not zero."""
     n = gaussian_count(model)
 
-    posed = model.pose(model.training_condition(0))
+    posed = whole(model.pose(model.training_condition(0)))
 
     assert [(n, 3), (n, 4), (n, 3), (n,), (n, 3)] == [tuple(t.shape) for t in posed]
     assert {torch.float32} == {t.dtype for t in posed}
@@ -69,9 +75,9 @@ def test_posed_gaussians_have_the_shapes_of_the_contract(model: TrainableModel) 
 
 def test_rendering_equals_training(model: TrainableModel) -> None:
     """Whether gradients are asked for does not change the picture."""
-    trained = model.pose(model.training_condition(5))
+    trained = whole(model.pose(model.training_condition(5)))
     with torch.no_grad():
-        rendered = model.pose(model.training_condition(5))
+        rendered = whole(model.pose(model.training_condition(5)))
 
     for one, other in zip(trained, rendered, strict=True):
         torch.testing.assert_close(other, one.detach(), atol=1e-5, rtol=1e-4)
@@ -79,13 +85,12 @@ def test_rendering_equals_training(model: TrainableModel) -> None:
 
 def test_any_motion_can_be_posed(model: TrainableModel) -> None:
     """A single frame, and one far from all that was seen."""
-    motion = make_subject(N_FRAMES).training_pose
-    single = motion._replace(**{name: getattr(motion, name)[:1] * 4 for name in motion._fields})
+    single = each_track(make_subject(N_FRAMES).training_performance, lambda track: track[:1] * 4)
 
     conditions = model.condition(single)
 
     assert 1 == len(conditions)
-    assert all(bool(torch.isfinite(t).all()) for t in model.pose(conditions[0]))
+    assert all(bool(torch.isfinite(t).all()) for t in whole(model.pose(conditions[0])))
 
 
 def test_stored_tensors_restore_the_model(method: AvatarMethod, model: TrainableModel) -> None:
@@ -98,7 +103,8 @@ def test_stored_tensors_restore_the_model(method: AvatarMethod, model: Trainable
         assert torch.equal(tensors[name], value)
     assert tensors.keys() == restored.tensors().keys()
     assert_equal(
-        model.pose(model.training_condition(7)), restored.pose(restored.training_condition(7))
+        whole(model.pose(model.training_condition(7))),
+        whole(restored.pose(restored.training_condition(7))),
     )
 
 
@@ -134,7 +140,7 @@ def test_tensors_say_which_dimension_counts_gaussians(model: TrainableModel) -> 
 
 def test_gradients_are_finite(model: TrainableModel) -> None:
     """Of every parameter that a picture and the regularisation depend on."""
-    posed = model.pose(model.training_condition(4))
+    posed = whole(model.pose(model.training_condition(4)))
     loss = sum((t.square().sum() for t in posed), model.regularisation(4))
 
     loss.backward()
@@ -156,11 +162,11 @@ def test_gaussians_can_be_selected_and_split(method: AvatarMethod, model: Traina
     grown = method.restore(make_subject(N_FRAMES), tensors, {})
     is_new = torch.arange(n + 1) == n
     shrinks = is_new | (torch.arange(n + 1) == 5)
-    before = grown.pose(grown.training_condition(0))
+    before = whole(grown.pose(grown.training_condition(0)))
 
     grown.split(shrinks, is_new, torch.ones(n + 1, 3))
 
-    after = grown.pose(grown.training_condition(0))
+    after = whole(grown.pose(grown.training_condition(0)))
     assert torch.equal(before.means[~is_new], after.means[~is_new])
     assert not torch.equal(before.means[n], after.means[n])
     assert bool((after.scales[shrinks] < before.scales[shrinks]).all())

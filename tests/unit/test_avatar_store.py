@@ -14,6 +14,7 @@ from shared.avatar_store import (
     HEAD_MODEL,
     TENSORS,
     TRAINING,
+    UPPER_FACE,
     load_avatar,
     save_subject,
     save_tensors,
@@ -86,9 +87,9 @@ def test_what_was_stored_is_posed_as_before(tmp_path: Path) -> None:
     assert torch.equal(original.subject.K, subject.K)
     assert torch.equal(original.subject.viewmat, subject.viewmat)
     with torch.no_grad():
-        conditions = model.condition(subject.training_pose)
-        expected = original.pose(original.condition(original.subject.training_pose)[3])
-        actual = model.pose(conditions[3])
+        conditions = model.condition(subject.training_performance)
+        expected = original.pose(original.condition(original.subject.training_performance)[3])[0]
+        actual = model.pose(conditions[3])[0]
     assert all(torch.equal(one, other) for one, other in zip(expected, actual, strict=True))
     assert not actual.means.requires_grad
 
@@ -98,7 +99,7 @@ def test_storing_is_deterministic(tmp_path: Path) -> None:
     first, second = write_avatar(tmp_path / "one"), write_avatar(tmp_path / "two")
 
     names = sorted(path.name for path in first.iterdir())
-    assert sorted((HEAD_MODEL, MANIFEST, TENSORS, TRAINING)) == names
+    assert sorted((HEAD_MODEL, MANIFEST, TENSORS, TRAINING, UPPER_FACE)) == names
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 

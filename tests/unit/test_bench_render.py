@@ -14,6 +14,7 @@ from services.embedded.bench_render import (
 )
 from services.renderer.compositing import place_window
 from services.renderer.shot import Shot
+from shared.avatar_method import Performance
 from shared.rasterizers import cpu
 from tests.fakes import FAKE_CROP_SIZE, FakeAvatarModel, fake_motion, fake_subject
 
@@ -25,7 +26,7 @@ def fake_shot(n_frames: int) -> Shot:
     return Shot(
         model=FakeAvatarModel(),
         subject=subject,
-        motion=fake_motion(n_frames),
+        performance=Performance(fake_motion(n_frames)),
         viewmats=subject.viewmat.expand(n_frames, 4, 4),
         windows=[place_window((0.0, 0.0, float(side)), subject.K, side, 1.0)],
         width=side,
@@ -52,7 +53,7 @@ def test_short_motion_is_played_back_and_forth() -> None:
     """No jump where it turns."""
     motion = fake_motion(4)
 
-    longer = stretch_motion(motion, 11)
+    longer = stretch_motion(Performance(motion), 11).pose
 
     order = torch.tensor([0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2])
     torch.testing.assert_close(longer.translation, motion.translation[order])

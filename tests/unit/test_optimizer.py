@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from services.trainer.optimizer import FINAL_RATE, Adam
-from shared.gaussians import Gaussians
-from shared.head_model import HeadPose
+from shared.avatar_method import Performance
+from shared.layers import Layers
 
 RATES = {"places": 1e-2, "moves": 1e-3, "shift": 1e-1}
 
@@ -46,11 +46,11 @@ class TinyMethod(nn.Module):
         """All of it."""
         return {name: getattr(self, name).detach() for name in (*RATES, "binding")}
 
-    def condition(self, motion: HeadPose) -> Tensor:
+    def condition(self, performance: Performance) -> Tensor:
         """Not posed here."""
         raise NotImplementedError
 
-    def pose(self, condition: Tensor) -> Gaussians:
+    def pose(self, condition: Tensor) -> Layers:
         """Not posed here."""
         raise NotImplementedError
 
@@ -61,6 +61,9 @@ class TinyMethod(nn.Module):
     def regularisation(self, frame: int) -> Tensor:
         """Not posed here."""
         raise NotImplementedError
+
+    def advance(self, done: float) -> None:
+        """One stage."""
 
     def placements(self) -> list[Tensor]:
         """Nothing is placed."""

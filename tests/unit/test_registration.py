@@ -12,13 +12,15 @@ from services.trainer.options import Budget
 from services.trainer.registration import SHRINK, correction, register_heldout, register_training
 from services.trainer.run import Run
 from services.trainer.studio import Studio
-from shared.avatar_method import TrainableModel
+from shared.avatar_method import Needs, Performance, TrainableModel
 from shared.dataset_reader import TrackedDataset
 from shared.gaussians import Gaussians
 from shared.geometry.rotations import axis_angle_to_matrix
 from shared.head_model import HeadPose
+from shared.layers import Layers
 from shared.plugins import load_plugin
 from shared.progress import silent
+from shared.training_schedule import Schedule
 from tests.fakes import FAKE_CROP_SIZE, fake_motion, fake_subject
 
 N_FRAMES = 2
@@ -35,28 +37,30 @@ class Constellation:
         self._colors = torch.rand(60, 3, generator=generator)
         self.deltas = torch.zeros(N_FRAMES, 6)
 
-    def condition(self, motion: HeadPose) -> Tensor:
+    def condition(self, performance: Performance) -> Tensor:
         """Rotation and translation. -> [T, 6]"""
+        motion = performance.pose
         return torch.cat([motion.rotation, motion.translation], 1)
 
     def training_condition(self, frame: int) -> Tensor:
         """The same with the frame's correction. -> [6]"""
-        return self.condition(fake_motion(N_FRAMES))[frame] + self.deltas[frame]
+        return self.condition(Performance(fake_motion(N_FRAMES)))[frame] + self.deltas[frame]
 
     def placements(self) -> list[Tensor]:
         """The corrections."""
         return [self.deltas]
 
-    def pose(self, condition: Tensor) -> Gaussians:
+    def pose(self, condition: Tensor) -> Layers:
         """Turned and moved."""
         n = len(self._points)
-        return Gaussians(
+        posed = Gaussians(
             means=self._points @ axis_angle_to_matrix(condition[:3]).T + condition[3:],
             quats=torch.tensor([1.0, 0, 0, 0]).expand(n, 4).contiguous(),
             scales=torch.full((n, 3), 0.012),
             opacities=torch.full((n,), 0.8),
             colors=self._colors,
         )
+        return (posed,)
 
 
 class TruePictures:
@@ -64,7 +68,7 @@ class TruePictures:
 
     def __init__(self, studio: Studio) -> None:
         model = Constellation()
-        conditions = model.condition(fake_motion(N_FRAMES))
+        conditions = model.condition(Performance(fake_motion(N_FRAMES)))
         small = [studio.draw_condition(model, row, SHRINK).colors for row in conditions]
         # Blocks of one colour: shrunken again they are what the half-size camera saw.
         self.images = [
@@ -91,6 +95,8 @@ def make_run() -> tuple[Run, TruePictures]:
         train=list(range(N_FRAMES)),
         validation=[],
         budget=Budget(1, 1, 1),
+        needs=Needs(),
+        schedule=Schedule(),
         seed=0,
     )
     return run, pictures
@@ -115,7 +121,11 @@ def test_a_known_error_of_heldout_frames_is_removed() -> None:
     truth = fake_motion(N_FRAMES)
 
     rotation, translation = register_heldout(
-        run, Constellation(), wrong_motion(), lambda frame: pictures.images[frame], silent
+        run,
+        Constellation(),
+        Performance(wrong_motion()),
+        lambda frame: pictures.images[frame],
+        silent,
     )
 
     left = torch.cat([rotation - truth.rotation, translation - truth.translation], 1).abs()
@@ -129,7 +139,7 @@ def test_a_right_heldout_pose_is_left_alone() -> None:
     truth = fake_motion(N_FRAMES)
 
     rotation, translation = register_heldout(
-        run, Constellation(), truth, lambda frame: pictures.images[frame], silent
+        run, Constellation(), Performance(truth), lambda frame: pictures.images[frame], silent
     )
 
     torch.testing.assert_close(rotation, truth.rotation, atol=1e-4, rtol=0)
@@ -144,7 +154,7 @@ def test_progress_of_heldout_frames_ends_at_one() -> None:
     register_heldout(
         run,
         Constellation(),
-        wrong_motion(),
+        Performance(wrong_motion()),
         lambda frame: pictures.images[frame],
         lambda fraction, _message: told.append(fraction),
     )

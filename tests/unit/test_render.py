@@ -6,17 +6,20 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
+from torch import Tensor
 
 from services.renderer.render import render_actor
 from services.renderer.shot import Actor, RenderOptions
 from shared.contracts.artifact import read_manifest, write_arrays, write_manifest
 from shared.contracts.avatar import AvatarManifest
-from shared.contracts.motion import MOTION_TABLE, MotionManifest
+from shared.contracts.motion import MOTION_TABLE, UPPER_FACE_TABLE, MotionManifest
 from shared.contracts.video import VideoManifest
 from shared.errors import InvalidInput
+from shared.layers import Layers
 from shared.media.audio import write_wav
 from shared.media.video import read_frames
 from shared.progress import silent
@@ -240,3 +243,86 @@ def test_unknown_backgrounds_are_refused(background: str) -> None:
     """Options are checked where they are made."""
     with pytest.raises(ValidationError):
         RenderOptions(background=background)
+
+
+class AttentiveModel(FakeAvatarModel):
+    """Attends to one thing with its ball, to another with its block."""
+
+    ATTENTION_TOKENS = ("ball", "block", "nothing")
+
+    def pose_attention(self, condition: Tensor) -> Layers:
+        """One map per token."""
+        (posed,) = self.pose(condition)
+        half = len(posed.means) // 2
+        maps = torch.zeros(len(posed.means), 3)
+        maps[:half, 0] = maps[half:, 1] = 1
+        return (posed._replace(colors=torch.cat([posed.colors, maps], 1)),)
+
+
+def test_attention_is_a_second_video(actor: Actor, tmp_path: Path) -> None:
+    """A grey map per token, two beside each other; the first video is as without it."""
+    motion = write_motion(tmp_path / "motion")
+    attentive = actor._replace(model=AttentiveModel())
+    render_actor(actor, motion, RenderOptions(), tmp_path / "plain", silent)
+
+    told = RenderOptions(attention=True)
+    manifest = render_actor(attentive, motion, told, tmp_path / "both", silent)
+
+    side = FAKE_CROP_SIZE
+    maps = next(iter(read_frames(tmp_path / "both" / "attention.mp4", 25))).astype(int)
+    assert (2 * side, 2 * side, 3) == maps.shape
+    assert maps[: side // 2, :side].mean() > 5 * maps[: side // 2, side:].mean()
+    assert maps[side:].max() < 10
+    assert "attention.mp4" in read_manifest(tmp_path / "both", VideoManifest).files
+    for name in ("plain", "both"):
+        assert (tmp_path / name / manifest.file).is_file()
+    plain, both = (frames_of(tmp_path / name) for name in ("plain", "both"))
+    assert all(np.array_equal(one, other) for one, other in zip(plain, both, strict=True))
+
+
+def test_a_method_without_attention_refuses(actor: Actor, tmp_path: Path) -> None:
+    """It says which method has some."""
+    motion = write_motion(tmp_path / "motion")
+
+    with pytest.raises(InvalidInput, match="gaussian_talker") as refused:
+        render_actor(actor, motion, RenderOptions(attention=True), tmp_path / "out", silent)
+
+    assert "no_attention" == refused.value.code
+
+
+@pytest.mark.parametrize(
+    ("needs", "missing"),
+    [
+        ({"feature_encoder": "mel", "feature_rows": 60}, "audio features of mel"),
+        ({"needs_upper_face": True}, "upper face"),
+    ],
+)
+def test_a_motion_that_carries_too_little_is_refused(
+    actor: Actor, tmp_path: Path, needs: dict[str, object], missing: str
+) -> None:
+    """The message names what the avatar needs."""
+    motion = write_motion(tmp_path / "motion")
+    demanding = actor._replace(manifest=actor.manifest.model_copy(update=needs))
+
+    with pytest.raises(InvalidInput, match=missing) as refused:
+        render_actor(demanding, motion, RenderOptions(), tmp_path / "out", silent)
+
+    assert "motion_incompatible" == refused.value.code
+    assert not (tmp_path / "out").exists()
+
+
+def test_carried_arrays_must_be_as_long_as_the_motion(actor: Actor, tmp_path: Path) -> None:
+    """A frame without brows is no frame."""
+    changes: dict[str, object] = {"has_upper_face": True}
+    motion = write_motion(tmp_path / "motion", changes=changes)
+    write_arrays(
+        motion / "upper_face.npz", {"upper_face": np.zeros((5, 7), np.float32)}, UPPER_FACE_TABLE
+    )
+    demanding = actor._replace(
+        manifest=actor.manifest.model_copy(update={"needs_upper_face": True})
+    )
+
+    with pytest.raises(InvalidInput, match="5 frames") as refused:
+        render_actor(demanding, motion, RenderOptions(), tmp_path / "out", silent)
+
+    assert "bad_arrays" == refused.value.code

@@ -10,6 +10,7 @@ from services.renderer.artefacts import (
     count_artefacts,
     face_outlines,
 )
+from shared.avatar_method import Performance
 from shared.head_model import HeadPose
 from tests.fakes import FAKE_CROP_SIZE, FakeAvatarModel, fake_motion, fake_subject
 
@@ -21,13 +22,14 @@ def count(alpha: Tensor, stretch: float = 1.0) -> Artefacts:
     """Artefacts of the fake head's first frame under a given alpha image."""
     model = FakeAvatarModel()
     motion = fake_motion(1)
-    canonical = canonical_lengths(model, motion)
-    gaussians = model.pose(model.condition(motion)[0])
+    canonical = canonical_lengths(model, Performance(motion), motion)
+    (gaussians,) = model.pose(model.condition(Performance(motion))[0])
     scales = gaussians.scales.clone()
     scales[:30, 1] *= stretch
     outline = face_outlines(SUBJECT, motion)[0]
     camera = (SUBJECT.viewmat, SUBJECT.K)
-    return count_artefacts(gaussians._replace(scales=scales), canonical, alpha, outline, camera)
+    layers = (gaussians._replace(scales=scales),)
+    return count_artefacts(layers, canonical, alpha, outline, camera)
 
 
 def test_a_covered_frame_has_no_artefacts() -> None:
@@ -86,9 +88,11 @@ def test_canonical_lengths_ignore_the_expression() -> None:
 
     class Inflating(FakeAvatarModel):
         def pose(self, condition: Tensor):  # type: ignore[no-untyped-def]  # noqa: ANN202
-            gaussians = super().pose(condition)
-            return gaussians._replace(scales=gaussians.scales * (1 + condition[3]))
+            (gaussians,) = super().pose(condition)
+            return (gaussians._replace(scales=gaussians.scales * (1 + condition[3])),)
 
     motion = HeadPose(*(values[-1:] for values in fake_motion(10)))
 
-    torch.testing.assert_close(canonical_lengths(Inflating(), motion), torch.full((600,), 0.01))
+    torch.testing.assert_close(
+        canonical_lengths(Inflating(), Performance(motion), motion), torch.full((600,), 0.01)
+    )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shared.avatar_method import Performance
 from shared.avatar_methods import rigged_gaussians
 from shared.avatar_methods.rigged_gaussians import CHILD_SHRINK, MAX_DISTANCE, RiggedGaussians
 from shared.contracts.tracked_dataset import REGIONS
@@ -57,7 +58,7 @@ def test_gaussians_start_at_their_pixels(model: RiggedGaussians) -> None:
     """Posed as in the seeds' frame, they are drawn where the seeds are, in their colours."""
     seeds = make_seeds()[0]
 
-    posed = model.pose(model.training_condition(0))
+    posed = model.pose(model.training_condition(0))[0]
 
     back = project(posed.means, model.subject.viewmat, model.subject.K)
     torch.testing.assert_close(back, seeds.pixels, atol=0.02, rtol=0)
@@ -72,8 +73,8 @@ def test_the_face_turns_with_the_head_and_the_torso_stays(model: RiggedGaussians
     assert face.sum() > 50
     assert torso.sum() > 50
 
-    before = model.pose(model.condition(straight)[0]).means
-    after = model.pose(model.condition(turned)[0]).means
+    before = model.pose(model.condition(Performance(straight))[0])[0].means
+    after = model.pose(model.condition(Performance(turned))[0])[0].means
 
     torch.testing.assert_close(after[torso], before[torso], atol=1e-5, rtol=0)
     joints = model.subject.head_model.joints
@@ -87,11 +88,11 @@ def test_the_face_turns_with_the_head_and_the_torso_stays(model: RiggedGaussians
 def test_rendering_equals_training(model: RiggedGaussians) -> None:
     """The kernel used without gradients gives the Gaussians of the torch code."""
     disturb(model)
-    condition = model.condition(model.subject.training_pose)[11]
+    condition = model.condition(model.subject.training_performance)[11]
 
-    trained = model.pose(condition)
+    trained = model.pose(condition)[0]
     with torch.no_grad():
-        rendered = model.pose(condition)
+        rendered = model.pose(condition)[0]
 
     for slow, fast in zip(trained, rendered, strict=True):
         torch.testing.assert_close(fast, slow.detach(), atol=1e-5, rtol=1e-4)
@@ -102,11 +103,14 @@ def test_a_head_share_of_one_goes_with_the_head(model: RiggedGaussians) -> None:
     torso = rides_only_on(model, 0)
     straight = first_frame(model)
     turned = straight._replace(rotation=straight.rotation + torch.tensor([0.0, TURN, 0.0]))
-    start = model.pose(model.condition(straight)[0]).means
+    start = model.pose(model.condition(Performance(straight))[0])[0].means
     with torch.no_grad():
         model.head_shares.fill_(1.0)
 
-    shared = [model.pose(model.condition(motion)[0]).means for motion in (straight, turned)]
+    shared = [
+        model.pose(model.condition(Performance(motion))[0])[0].means
+        for motion in (straight, turned)
+    ]
 
     joints = model.subject.head_model.joints
     turns = [joint_transforms(joints, motion)[0][0, 1] for motion in (straight, turned)]
@@ -120,7 +124,7 @@ def test_a_head_share_of_one_goes_with_the_head(model: RiggedGaussians) -> None:
 
 def test_expression_leaves_hair_and_torso_alone(model: RiggedGaussians) -> None:
     """No gradient of their expression corrections; the face has one."""
-    gaussians = model.pose(model.training_condition(7))
+    gaussians = model.pose(model.training_condition(7))[0]
     (gaussians.means.square().sum() + gaussians.colors.square().sum()).backward()
 
     still, face = is_in(model, "hair", "torso"), is_in(model, "face", "lips")
@@ -170,9 +174,9 @@ def test_the_first_and_the_last_frame_have_a_penalty(model: RiggedGaussians, fra
 def test_training_frames_have_corrections_of_their_own(model: RiggedGaussians) -> None:
     """A correction of one frame's head pose moves that frame alone."""
     with torch.no_grad():
-        before = [model.pose(model.training_condition(frame)).means for frame in (4, 5)]
+        before = [model.pose(model.training_condition(frame))[0].means for frame in (4, 5)]
         model.pose_deltas[4, 3] += 0.01
-        after = [model.pose(model.training_condition(frame)).means for frame in (4, 5)]
+        after = [model.pose(model.training_condition(frame))[0].means for frame in (4, 5)]
 
     shift = (after[0] - before[0])[rides_only_on(model, 1), 0]
     torch.testing.assert_close(shift, torch.full_like(shift, 0.01), atol=1e-5, rtol=0)
@@ -188,7 +192,9 @@ def test_settling_refits_the_torso_to_what_was_learned(model: RiggedGaussians) -
 
     model.settle()
 
-    followed = model.condition(pose)[:, -len(model.code_offset) - 6 : -len(model.code_offset)]
+    followed = model.condition(Performance(pose))[
+        :, -len(model.code_offset) - 6 : -len(model.code_offset)
+    ]
     error = followed[:, 3] - model.body[:, 3]
     assert error.std() < 0.15 * model.body[:, 3].std()
 

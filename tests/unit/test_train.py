@@ -8,6 +8,7 @@ import pytest
 
 from services.trainer.options import TrainOptions
 from services.trainer.train import prepare_run, train_avatar
+from shared.avatar_methods import rigged_gaussians
 from shared.avatar_store import TENSORS, load_avatar
 from shared.contracts.artifact import MANIFEST, read_arrays, read_manifest
 from shared.contracts.avatar import HELDOUT_TABLE, AvatarManifest
@@ -163,7 +164,7 @@ def test_a_long_capture_is_thinned_evenly(tmp_path: Path) -> None:
     """Registration costs as much per frame as many steps; what no step would see is left out."""
     dataset = write_tracked_dataset(tmp_path / "dataset", n_train=64, n_heldout=1)
 
-    run, _ = prepare_run(open_dataset(dataset), OPTIONS)
+    run, _ = prepare_run(open_dataset(dataset), rigged_gaussians, OPTIONS)
 
     assert 37 == len(run.train)
     assert {1, 2} == set(np.diff(run.train)) - {3}

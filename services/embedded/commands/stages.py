@@ -152,6 +152,9 @@ def render(
         Literal["capture", "fixed", "orbit"], typer.Option(help="Path of the camera.")
     ] = "capture",
     height: Annotated[int | None, typer.Option(help="Pixels; the capture's if absent.")] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Write a video of what the avatar attends to, too.")
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -171,7 +174,11 @@ def render(
         from services.renderer.shot import RenderOptions
 
         options = RenderOptions(
-            background=background, camera=camera, height=height, rasterizer=rasterizer
+            background=background,
+            camera=camera,
+            height=height,
+            rasterizer=rasterizer,
+            attention=attention,
         )
         return render_to_file(avatar, motion, options, out, progress)
 
