@@ -52,6 +52,13 @@ class AvatarModel(Protocol):
         """Posed Gaussians of one frame. [C] -> N Gaussians"""
         ...
 
+    def regions(self) -> Tensor | None:
+        """Face region of each Gaussian, a label of ``tracked_dataset.REGIONS``. [N] uint8
+
+        None where Gaussians belong to no part of the head model.
+        """
+        ...
+
 
 class TrainableModel(AvatarModel, Protocol):
     """What the training loop needs besides."""

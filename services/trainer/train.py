@@ -14,7 +14,7 @@ from services.trainer.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from services.trainer.densification import choose_change
+from services.trainer.densification import MIN_OPACITY, choose_change
 from services.trainer.frames import FrameCache, frame_order, read_ahead
 from services.trainer.optimizer import Adam
 from services.trainer.options import TrainOptions
@@ -24,6 +24,7 @@ from services.trainer.seeds import ReferenceFrames, choose_references, choose_se
 from services.trainer.ssim import ssim
 from services.trainer.studio import build_studio, shrink_image
 from services.trainer.subject import build_subject
+from shared.avatar_abilities import Scheduled, Sparing
 from shared.avatar_method import AvatarMethod, TrainableModel
 from shared.contracts.artifact import MANIFEST
 from shared.contracts.avatar import AvatarManifest
@@ -138,6 +139,8 @@ def fit_model(
     save_every = max(1, int(SHARE_BETWEEN * n_steps))
     pictures = read_ahead(run.cache, frame_order(run.train, run.seed, start))
     for step in range(start, n_steps):
+        if isinstance(model, Scheduled):
+            optimizer.forget(model.begin_step(step, n_steps))
         frame, target = next(pictures)
         shrink = COARSE_SHRINK if step < COARSE_SHARE * n_steps else 1
         drawn = run.studio.draw_condition(model, model.training_condition(frame), shrink)
@@ -194,9 +197,13 @@ def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> 
             seen = gaussians.means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
             places = (seen[:, :2] / seen[:, 2:]) @ run.subject.K[:2, :2].T + run.subject.K[:2, 2]
             errors.append((error.numpy(), places.numpy()))
+    opacities = gaussians.opacities
+    if isinstance(model, Sparing):
+        spared = model.spare(opacities <= MIN_OPACITY)
+        opacities = torch.where(spared, torch.ones_like(opacities), opacities)
     share = occasion / len(DENSIFY_SHARES)
     n_wanted = round(run.budget.n_start + share * (run.budget.n_gaussians - run.budget.n_start))
-    change = choose_change(errors, gaussians.opacities, n_wanted, generator)
+    change = choose_change(errors, opacities, n_wanted, generator)
     optimizer.select(change.sources, change.is_new)
     noise = generator.standard_normal((len(change.sources), 3)).astype(np.float32)
     model.split(change.shrinks, change.is_new, torch.from_numpy(noise))
