@@ -25,7 +25,9 @@ def check_tensors(subject: Subject, tensors: dict[str, Tensor], shapes: Shapes) 
     sizes = {
         "T": len(subject.training_pose.expr),
         "E": n_expressions,
+        "E+3": n_expressions + 3,
         "E+6": n_expressions + 6,
+        "E+3+8": n_expressions + 11,
     }
     for name, shape in shapes.items():
         if name not in tensors:
