@@ -31,14 +31,16 @@ N_HELDOUT_ROUNDS = 3
 
 
 def register_training(run: Run, model: TrainableModel) -> None:
-    """One step on head pose and torso of every training frame, in place."""
+    """One step on head pose and torso of every training moment, in place."""
     placements = model.placements()
     with torch.no_grad():
-        for frame in run.train:
-            rows = [values[frame] for values in placements]  # views, [6] each
+        for moment, frames in run.moments():
+            rows = [values[moment] for values in placements]  # views, [6] each
 
-            def render(frame: int = frame) -> Tensor:
-                return _draw(run, model, model.training_condition(frame))
+            def render(moment: int = moment, frames: list[int] = frames) -> Tensor:
+                condition = model.training_condition(moment)
+                drawn = [run.draw(model, condition, frame, SHRINK).colors for frame in frames]
+                return torch.stack(drawn).flatten()
 
             images = [render()]
             for row in rows:
@@ -47,10 +49,10 @@ def register_training(run: Run, model: TrainableModel) -> None:
                     row[axis] += step
                     images.append(render())
                     row[axis] = kept
-            target = _shrunken(run.cache.read(frame)[..., :3])
+            target = torch.cat([_shrunken(run.cache.read(frame)[..., :3]) for frame in frames])
             change = correction(images, target, torch.zeros(6 * len(rows)))
             for values, part in zip(placements, change.split(6), strict=True):
-                values[frame] += part
+                values[moment] += part
 
 
 def register_heldout(

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from services.trainer.timeline import View
 from shared.avatar_method import AvatarModel, Subject
 from shared.dataset_reader import TrackedDataset, read_plate
 from shared.gaussians import Gaussians
@@ -21,12 +22,12 @@ class Studio(NamedTuple):
     backgrounds: dict[int, Tensor]
     """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
 
-    def draw(self, gaussians: Gaussians, shrink: int = 1) -> Rendered:
-        """The picture over the plate. [S / shrink, S / shrink, 3]"""
+    def draw(self, gaussians: Gaussians, shrink: int = 1, view: View | None = None) -> Rendered:
+        """The picture over the plate, of the subject's camera or another. [S / shrink, ..., 3]"""
         size = self.subject.crop_size // shrink
-        K = shrink_intrinsics(self.subject.K, shrink)
+        viewmat, K = view or (self.subject.viewmat, self.subject.K)
         return self.rasterizer.rasterize(
-            gaussians, self.subject.viewmat, K, size, size, self.backgrounds[shrink]
+            gaussians, viewmat, shrink_intrinsics(K, shrink), size, size, self.backgrounds[shrink]
         )
 
     def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Rendered:

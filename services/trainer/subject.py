@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from services.trainer.timeline import Timeline
 from services.trainer.torso_flow import TorsoView, track_torso
 from shared.avatar_method import Subject
 from shared.contracts.tracked_dataset import REGIONS
@@ -19,11 +20,19 @@ def tracked_pose(dataset: TrackedDataset, start: int, end: int) -> HeadPose:
     )
 
 
-def build_subject(dataset: TrackedDataset, reference: int) -> Subject:
-    """Read the head model and follow the torso through the training frames."""
+def build_subject(
+    dataset: TrackedDataset, reference: int, timeline: Timeline | None = None
+) -> Subject:
+    """Read the head model and follow the torso through the training frames.
+
+    Args:
+        dataset: Where from.
+        reference: The frame that the torso's motion is counted from, of the capture's camera.
+        timeline: Of several cameras; then poses and torso are those of the moments.
+    """
     tracking = dataset.tracking
-    n_train = dataset.manifest.n_train
-    pose = tracked_pose(dataset, 0, n_train)
+    shown_in = timeline.reference if timeline else list(range(dataset.manifest.n_train))
+    pose = HeadPose(*(torch.from_numpy(tracking[name][shown_in]) for name in HeadPose._fields))
     viewmat = torch.from_numpy(tracking["viewmat"])
     K = torch.from_numpy(tracking["Ks"][0])
     torso = read_regions(dataset, reference) == REGIONS.index("torso")
@@ -34,8 +43,9 @@ def build_subject(dataset: TrackedDataset, reference: int) -> Subject:
         metres_per_px=depth / float(K[0, 0]),
     )
 
-    def read_gray(frame: int) -> NDArray[np.uint8]:
-        gray: NDArray[np.uint8] = cv2.cvtColor(read_frame(dataset, frame), cv2.COLOR_RGB2GRAY)
+    def read_gray(moment: int) -> NDArray[np.uint8]:
+        picture = read_frame(dataset, shown_in[moment])
+        gray: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         return gray
 
     return Subject(
@@ -45,5 +55,5 @@ def build_subject(dataset: TrackedDataset, reference: int) -> Subject:
         K=K,
         crop_size=dataset.manifest.crop_size,
         training_pose=pose,
-        training_body=track_torso(read_gray, torso, n_train, reference, view),
+        training_body=track_torso(read_gray, torso, len(shown_in), shown_in.index(reference), view),
     )

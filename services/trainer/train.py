@@ -24,6 +24,7 @@ from services.trainer.seeds import ReferenceFrames, choose_references, choose_se
 from services.trainer.ssim import ssim
 from services.trainer.studio import build_studio, shrink_image
 from services.trainer.subject import build_subject
+from services.trainer.timeline import build_timeline
 from shared.avatar_abilities import Scheduled, Sparing
 from shared.avatar_method import AvatarMethod, TrainableModel
 from shared.contracts.artifact import MANIFEST
@@ -94,12 +95,14 @@ def prepare_run(dataset: TrackedDataset, options: TrainOptions) -> tuple[Run, Re
     validation = frames[VALIDATION_EVERY // 2 :: VALIDATION_EVERY]
     budget = options.budget()
     train = _thin([frame for frame in frames if frame not in set(validation)], budget.n_steps)
-    references = choose_references(dataset, train)
-    subject = build_subject(dataset, references.usual)
+    timeline = build_timeline(dataset)
+    of_capture = set(timeline.reference) if timeline else set(train)
+    references = choose_references(dataset, [frame for frame in train if frame in of_capture])
+    subject = build_subject(dataset, references.usual, timeline)
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
     cache = FrameCache(dataset)
-    run = Run(dataset, subject, studio, cache, train, validation, budget, options.seed)
+    run = Run(dataset, subject, studio, cache, train, validation, budget, options.seed, timeline)
     return run, references
 
 
@@ -124,7 +127,10 @@ def fit_model(
     key = run_key(run, options)
     checkpoint = load_checkpoint(out / "checkpoints", key)
     if checkpoint is None:
-        seeds = choose_seeds(run.dataset, references, run.budget.n_start, run.seed)
+        seeds = [
+            points._replace(frame=run.moment(points.frame))
+            for points in choose_seeds(run.dataset, references, run.budget.n_start, run.seed)
+        ]
         model = method.create(run.subject, seeds, options.method_options, run.seed)
         optimizer, start, curve = Adam(model), 0, []
     else:
@@ -143,8 +149,9 @@ def fit_model(
             optimizer.forget(model.begin_step(step, n_steps))
         frame, target = next(pictures)
         shrink = COARSE_SHRINK if step < COARSE_SHARE * n_steps else 1
-        drawn = run.studio.draw_condition(model, model.training_condition(frame), shrink)
-        loss = picture_loss(drawn, shrink_image(target, shrink)) + model.regularisation(frame)
+        moment = run.moment(frame)
+        drawn = run.draw(model, model.training_condition(moment), frame, shrink)
+        loss = picture_loss(drawn, shrink_image(target, shrink)) + model.regularisation(moment)
         optimizer.step(loss, step / n_steps)
         done = step + 1
         if done in densify_at and done < n_steps:
@@ -191,11 +198,13 @@ def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> 
     errors = []
     with torch.no_grad():
         for frame in frames:
-            gaussians = model.pose(model.training_condition(int(frame)))
+            view = run.timeline.views[frame] if run.timeline else None
+            gaussians = model.pose(model.training_condition(run.moment(int(frame))))
             target = torch.from_numpy(run.cache.read(int(frame))[..., :3]).float() / 255
-            error = (run.studio.draw(gaussians).colors - target).abs().mean(-1)
-            seen = gaussians.means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
-            places = (seen[:, :2] / seen[:, 2:]) @ run.subject.K[:2, :2].T + run.subject.K[:2, 2]
+            error = (run.studio.draw(gaussians, 1, view).colors - target).abs().mean(-1)
+            viewmat, K = view or (run.subject.viewmat, run.subject.K)
+            seen = gaussians.means @ viewmat[:3, :3].T + viewmat[:3, 3]
+            places = (seen[:, :2] / seen[:, 2:]) @ K[:2, :2].T + K[:2, 2]
             errors.append((error.numpy(), places.numpy()))
     opacities = gaussians.opacities
     if isinstance(model, Sparing):
@@ -217,7 +226,7 @@ def validate(run: Run, model: TrainableModel, preview: Path) -> dict[str, float]
     with torch.no_grad():
         conditions = model.condition(run.subject.training_pose)
         for frame in run.validation:
-            image = run.studio.draw_condition(model, conditions[frame]).colors.clamp(0, 1)
+            image = run.draw(model, conditions[run.moment(frame)], frame).colors.clamp(0, 1)
             target = torch.from_numpy(run.cache.read(frame)[..., :3].copy()).float() / 255
             mse = float((image - target).square().mean())
             figures.append((-10 * math.log10(mse), float(ssim(image, target))))
