@@ -10,7 +10,18 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
-from services.embedded.commands import bench, flow, gateway, machine, serve, stages, tenants, worker
+from services.embedded.commands import (
+    bench,
+    exporting,
+    flow,
+    gateway,
+    importing,
+    machine,
+    serve,
+    stages,
+    tenants,
+    worker,
+)
 from services.embedded.terminal import open_terminal
 from shared.errors import PlatformError
 
@@ -55,6 +66,8 @@ for command in (
     worker.worker,
 ):
     app.command()(command)
+app.add_typer(exporting.app, name="export")
+app.add_typer(importing.app, name="import")
 app.add_typer(tenants.app, name="tenant")
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from services.renderer.artefacts import (
     Artefacts,
@@ -79,7 +80,14 @@ def pose_frames(shot: Shot) -> Generator[Gaussians, None, None]:
     # Torch's grad mode belongs to the thread that runs the generator.
     with torch.inference_mode():
         for row in shot.model.condition(shot.motion):
-            yield shot.model.pose(row)
+            yield choose(shot.model.pose(row), shot.shown)
+
+
+def choose(gaussians: Gaussians, shown: Tensor | None) -> Gaussians:
+    """Some Gaussians by number; None takes all."""
+    if shown is None:
+        return gaussians
+    return Gaussians(*(values.index_select(0, shown) for values in gaussians))
 
 
 def draw_frames(
@@ -88,6 +96,8 @@ def draw_frames(
     """Rasterize each frame and count its artefacts."""
     with torch.inference_mode():
         canonical = canonical_lengths(shot.model, usual_pose(shot.subject.training_pose))
+        if shot.shown is not None:
+            canonical = canonical[shot.shown]
         outlines = face_outlines(shot.subject, shot.motion)
         for index, gaussians in enumerate(posed):
             window = shot.windows[index if len(shot.windows) > 1 else 0]

@@ -17,6 +17,7 @@ from shared.avatar_method import AvatarModel, Subject
 from shared.contracts.artifact import read_arrays, read_manifest
 from shared.contracts.avatar import AvatarManifest
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
+from shared.contracts.tracked_dataset import REGIONS
 from shared.dataset_reader import open_dataset
 from shared.errors import InvalidInput
 from shared.head_model import HeadPose
@@ -58,6 +59,8 @@ class RenderOptions(BaseModel):
     """Constant rate factor: lower is better and larger; 10 costs under 0.3 dB at 35 dB."""
     rasterizer: str = "cpu"
     """Registry name of the rasterizer."""
+    regions: tuple[str, ...] = ()
+    """Draw the Gaussians of these face regions only, for a look at each; all when empty."""
 
 
 class Actor(NamedTuple):
@@ -82,6 +85,8 @@ class Shot(NamedTuple):
     height: int
     plate: U8 | None
     """What is behind, [height, width, 3]; None leaves the video transparent."""
+    shown: Tensor | None = None
+    """Numbers of the Gaussians that are drawn; None draws all."""
 
 
 def read_motion(folder: Path, avatar: AvatarManifest) -> tuple[HeadPose, MotionManifest]:
@@ -162,7 +167,36 @@ def plan_shot(actor: Actor, poses: HeadPose, options: RenderOptions) -> Shot:
         width=width,
         height=height,
         plate=read_background(actor.folder, options.background, width, height),
+        shown=choose_gaussians(actor, options.regions) if options.regions else None,
     )
+
+
+def choose_gaussians(actor: Actor, regions: tuple[str, ...]) -> Tensor:
+    """Numbers of the Gaussians that ride on the named face regions. [M]
+
+    Raises:
+        InvalidInput: ``unknown_region``; ``regions_unknown`` where the method's Gaussians belong to
+            no region; ``regions_empty`` where none belongs to these.
+    """
+    if unknown := [name for name in regions if name not in REGIONS[1:]]:
+        raise InvalidInput(
+            "unknown_region",
+            f"there is no region {', '.join(unknown)}; there are: {', '.join(REGIONS[1:])}",
+        )
+    labels = actor.model.regions()
+    if labels is None:
+        raise InvalidInput(
+            "regions_unknown",
+            f"Gaussians of the method {actor.manifest.method} are not bound to face regions; "
+            "render all of them, or train with a method that rides on the mesh",
+        )
+    wanted = torch.tensor([REGIONS.index(name) for name in regions], dtype=labels.dtype)
+    chosen = torch.nonzero(torch.isin(labels, wanted))[:, 0]
+    if not len(chosen):
+        raise InvalidInput(
+            "regions_empty", f"the avatar has no Gaussians of {', '.join(regions)}; name others too"
+        )
+    return chosen
 
 
 def read_background(folder: Path, background: str, width: int, height: int) -> U8 | None:

@@ -98,7 +98,7 @@ class RiggedGaussians(nn.Module):
         self._kept: Riders | None = None
         self._degree = options.sh_degree
         self.subject = subject
-        self.rig = build_rig(subject)
+        self.rig = build_rig(subject, own_torso=options.own_torso)
 
     def condition(self, motion: HeadPose) -> Tensor:
         """Head pose, torso, codes and, with harmonics, the camera. -> [T, 18 + E + 6 + C (+ 3)]"""
@@ -253,7 +253,7 @@ def create(
         InvalidInput: ``bad_method_options``.
     """
     n_codes, chosen = _parse(options)
-    rig = build_rig(subject)
+    rig = build_rig(subject, own_torso=chosen.own_torso)
     pose = subject.training_pose
     basis = fit_code_basis(subject.head_model, rig.neutral, pose, n_codes)
     if chosen.init == "faces":

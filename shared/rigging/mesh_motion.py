@@ -48,16 +48,18 @@ def torso_at_rest(subject: Subject, neutral: Tensor) -> Torso:
 def move_mesh(
     model: HeadModel,
     neutral: Tensor,  # [V, 3] m
-    torso: Torso,
+    torso: Torso | None,  # None: the root joint moves it with the head, as FLAME has it
     motion: HeadPose,  # one frame
     body: Tensor,  # [6] torso motion
 ) -> MovedMesh:
-    """Expression and skinning of one frame, with the torso instead of FLAME's root joint."""
+    """Expression and skinning of one frame, with a torso instead of FLAME's root joint."""
     shaped = neutral + torch.einsum("e,evc->vc", motion.expr[0], model.expr_basis)
     rotations, shifts = joint_transforms(model.joints, motion)
-    turn, shift = body_transform(body, *torso)
-    rotations = torch.cat([turn[None], rotations[0, 1:]])
-    shifts = torch.cat([shift[None], shifts[0, 1:] + motion.translation])
+    rotations, shifts = rotations[0], shifts[0] + motion.translation
+    if torso is not None:
+        turn, shift = body_transform(body, *torso)
+        rotations = torch.cat([turn[None], rotations[1:]])
+        shifts = torch.cat([shift[None], shifts[1:]])
     blended = (model.weights @ rotations.flatten(1)).view(-1, 3, 3)
     vertices = (blended * shaped[:, None]).sum(-1) + model.weights @ shifts
-    return MovedMesh(vertices, rotations[1] - turn, shifts[1] - shift)
+    return MovedMesh(vertices, rotations[1] - rotations[0], shifts[1] - shifts[0])

@@ -66,7 +66,7 @@ def place_at_pixels(subject: Subject, neutral: Tensor, points: Seed, vertices: T
         )
         placed.binding[wanted] = bound.binding
         placed.local[wanted] = bound.local
-        placed.rest[wanted] = _rest_places(subject, neutral, bound.binding, bound.local)
+        placed.rest[wanted] = rest_places(subject, neutral, bound.binding, bound.local)
         spread = (points.spacing[wanted] * bound.pixel_sizes).clamp(1e-3, 1.0)
         placed.log_scales[wanted] = spread.log()[:, None].expand(-1, 3)
     return placed
@@ -85,7 +85,7 @@ def place_on_faces(subject: Subject, neutral: Tensor, per_face: int, seed: int) 
     return Placed(
         binding=binding,
         local=local,
-        rest=_rest_places(subject, neutral, binding, local),
+        rest=rest_places(subject, neutral, binding, local),
         log_scales=torch.full((n, 3), per_face**-0.5).log(),
         colors=torch.rand(n, 3, generator=generator),
     )
@@ -97,7 +97,7 @@ def nearly_identity(n: int, seed: int) -> Tensor:
     return torch.tensor([1.0, 0, 0, 0]) + 0.01 * noise
 
 
-def _rest_places(subject: Subject, neutral: Tensor, binding: Tensor, local: Tensor) -> Tensor:
+def rest_places(subject: Subject, neutral: Tensor, binding: Tensor, local: Tensor) -> Tensor:
     """Where bound points lie on the neutral head. [M, 3]"""
     frames = triangle_frames(neutral, subject.head_model.faces)
     place = local * frames.sizes[binding, None]

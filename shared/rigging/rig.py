@@ -22,13 +22,14 @@ class Rig(NamedTuple):
 
     subject: Subject
     neutral: Tensor  # [V, 3] m
-    torso: Torso
+    torso: Torso | None
+    """None where the torso moves with the head."""
 
 
-def build_rig(subject: Subject) -> Rig:
-    """The rig of a subject."""
+def build_rig(subject: Subject, *, own_torso: bool = True) -> Rig:
+    """The rig of a subject, whose torso is a body of its own unless said otherwise."""
     neutral = neutral_vertices(subject.head_model, subject.shape)
-    return Rig(subject, neutral, torso_at_rest(subject, neutral))
+    return Rig(subject, neutral, torso_at_rest(subject, neutral) if own_torso else None)
 
 
 def pose_rig(

@@ -16,9 +16,10 @@ RIG_OPTIONS: MethodOptions = {
     "sh_degree": 0,
     "tune_flame": False,
     "opacity_reset_every": 0.0,
+    "own_torso": True,
 }
 """Defaults. GaussianAvatars has init faces, position_weight 0.01, scale_weight 1.0, sh_degree 3,
-tune_flame true and opacity_reset_every 0.1, for 600 000 steps and 16 cameras."""
+tune_flame true, opacity_reset_every 0.1 and own_torso false, for 600 000 steps and 16 cameras."""
 
 
 class RigOptions(NamedTuple):
@@ -39,6 +40,8 @@ class RigOptions(NamedTuple):
     opacity_reset_every: float
     """Share of the steps after which Gaussians become nearly transparent, again and again; 0
     never."""
+    own_torso: bool
+    """Whether the torso is a body of its own; else FLAME's root joint moves it with the head."""
 
 
 def choose_options(

@@ -3,6 +3,8 @@
 The harmonics stay where they are in the world when a triangle turns (GaussianAvatars).
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,11 @@ from shared.raster_kernels.spherical_harmonics import spherical_harmonics
 def n_harmonics(degree: int) -> int:
     """Coefficients per channel beyond the first."""
     return (degree + 1) ** 2 - 1
+
+
+def degree_of(harmonics: Tensor) -> int:
+    """Degree that coefficients beyond the first reach. [N, K, 3]"""
+    return math.isqrt(harmonics.shape[1] + 1) - 1
 
 
 def camera_centre(viewmat: Tensor) -> Tensor:

@@ -152,6 +152,9 @@ def render(
         Literal["capture", "fixed", "orbit"], typer.Option(help="Path of the camera.")
     ] = "capture",
     height: Annotated[int | None, typer.Option(help="Pixels; the capture's if absent.")] = None,
+    regions: Annotated[
+        str, typer.Option(help="Draw these face regions only, such as lips,teeth,nose.")
+    ] = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -160,6 +163,7 @@ def render(
     \b
     talksplat render avatar motion -o hello.mp4
     talksplat render avatar motion -o hello.webm --background alpha
+    talksplat render avatar motion -o mouth.mp4 --regions lips,teeth --background "#808080"
     """
     wanted = ".webm" if background == "alpha" else ".mp4"
     if out.suffix != wanted:
@@ -171,7 +175,11 @@ def render(
         from services.renderer.shot import RenderOptions
 
         options = RenderOptions(
-            background=background, camera=camera, height=height, rasterizer=rasterizer
+            background=background,
+            camera=camera,
+            height=height,
+            regions=tuple(name.strip() for name in regions.split(",") if name.strip()),
+            rasterizer=rasterizer,
         )
         return render_to_file(avatar, motion, options, out, progress)
 
