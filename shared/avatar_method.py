@@ -89,6 +89,13 @@ class AvatarModel(Protocol):
         """
         ...
 
+    def regions(self) -> Tensor | None:
+        """Face region of each Gaussian, a label of ``tracked_dataset.REGIONS``. [N] uint8
+
+        None where Gaussians belong to no part of the head model.
+        """
+        ...
+
 
 @runtime_checkable
 class Attentive(AvatarModel, Protocol):

@@ -4,6 +4,7 @@ A method that keeps parts of a head apart, as a mouth behind a face, poses sever
 have one.
 """
 
+import torch
 from torch import Tensor
 
 from shared.gaussians import Gaussians
@@ -12,6 +13,11 @@ from shared.rasterizer import Rasterizer, Rendered
 Layer = Gaussians
 Layers = tuple[Layer, ...]
 """Front first; each is composited over the ones behind it, the last over the background."""
+
+
+def join_layers(layers: Layers) -> Layer:
+    """All Gaussians in one layer, for what does not draw them."""
+    return Gaussians(*(torch.cat(parts) for parts in zip(*layers, strict=True)))
 
 
 def draw_layers(

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from shared.avatar_method import Performance, Subject
+from shared.contracts.tracked_dataset import REGIONS
 from shared.gaussians import Gaussians
 from shared.head_model import N_JOINTS, HeadModel, HeadPose
 from shared.landmarks import FACE_OVAL
@@ -48,6 +49,13 @@ class FakeAvatarModel:
             colors=colors,
         )
         return (posed,)
+
+    def regions(self) -> Tensor | None:
+        """The ball is the face, the block the torso. [N]"""
+        labels = [REGIONS.index("face")] * len(self._ball) + [REGIONS.index("torso")] * len(
+            self._block
+        )
+        return torch.tensor(labels, dtype=torch.uint8)
 
 
 def fake_head_model() -> HeadModel:

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from services.embedded.commands import (
     bench,
+    exporting,
     flow,
     gateway,
-    imports,
+    importing,
     machine,
     serve,
     stages,
@@ -65,8 +66,9 @@ for command in (
     worker.worker,
 ):
     app.command()(command)
+app.add_typer(exporting.app, name="export")
+app.add_typer(importing.app, name="import")
 app.add_typer(tenants.app, name="tenant")
-app.add_typer(imports.app, name="import")
 
 
 class Interrupted(BaseException):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,17 @@ from pydantic import BaseModel, ConfigDict
 from services.evaluator.artefacts import DESCRIPTIONS, artefact_scores, read_counts
 from services.evaluator.baselines import lip_distance, lips_of
 from services.evaluator.face_crop import Square, face_square, mid_square
-from services.evaluator.gather import Sight, look, reference_frames
+from services.evaluator.gather import PairMetrics, Sight, look, reference_frames
 from services.evaluator.metric import (
     Evidence,
     FaceTrack,
     Measure,
+    RegionMetric,
     mean_score,
     paired,
     unavailable,
 )
+from services.evaluator.region_masks import region_masks, region_score
 from services.evaluator.report import Curves, Report, write_report
 from services.evaluator.strips import Pictures, Strip, fetch, speech_cells, worst_second
 from shared.contracts.artifact import MANIFEST, TIMING, read_manifest, write_manifest
@@ -94,9 +96,15 @@ def evaluate_video(
     first = dataset.manifest.n_train if dataset else 0
     reference = None if inputs.reference is None else (inputs.reference, first)
     modules = {name: load_plugin(METRICS, name) for name in plugin_names(METRICS)}
-    pictures = {name: each for name, each in modules.items() if each.KIND == "picture"}
     tracker = load_plugin("shared.trackers", options.tracker)
-    sight = look(subject.file, reference, pictures, tracker, part_of(progress, 0.0, 0.8))
+    sight = look(
+        subject.file,
+        reference,
+        PairMetrics(_of_kind(modules, "picture"), _of_kind(modules, "region")),
+        tracker,
+        part_of(progress, 0.0, 0.8),
+        labels=region_masks(dataset, first) if dataset else None,
+    )
     if not len(sight.video.landmarks):
         raise InvalidInput("unreadable_media", f"{subject.file.name} has no frames")
     evidence = Evidence(
@@ -180,12 +188,20 @@ def score_all(modules: dict[str, ModuleType], sight: Sight, evidence: Evidence) 
         if module.KIND == "track":
             scores[name] = module.score(evidence)
             continue
+        if module.KIND == "region":
+            scores[name] = region_score(cast(RegionMetric, module), sight.regions.get(name))
+            continue
         measure = Measure(module.UNIT, module.HIGHER_IS_BETTER)
         if sight.not_compared:
             scores[name] = unavailable(measure, sight.not_compared)
         else:
             scores[name] = mean_score(sight.pictures[name], measure, baselines={}, details={})
     return scores
+
+
+def _of_kind(modules: dict[str, ModuleType], kind: str) -> dict[str, Any]:
+    """Metrics of one kind, which their modules keep (conformance tests hold them to it)."""
+    return {name: each for name, each in modules.items() if kind == each.KIND}
 
 
 def gather_curves(sight: Sight, evidence: Evidence) -> Curves:

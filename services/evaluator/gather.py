@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.evaluator.metric import FaceTrack, PictureMetric
+from services.evaluator.metric import FaceTrack, PictureMetric, RegionMetric
 from shared.contracts.tracked_dataset import FPS
 from shared.errors import InvalidInput
 from shared.landmarks import N_LANDMARKS
@@ -33,6 +33,8 @@ class Sight(NamedTuple):
     reference: FaceTrack | None
     pictures: dict[str, F64]
     """Figures of the picture metrics, one per compared frame. [T]"""
+    regions: dict[str, F64]
+    """Figures of the region metrics, per compared frame whose regions are known. [T, 12]"""
     not_compared: str | None
     """Why pictures could not be compared."""
     video_size: tuple[int, int]
@@ -66,52 +68,75 @@ class _Side:
         return FaceTrack(landmarks.astype(np.float32, copy=False), self.size[1] if self.size else 1)
 
 
-class _Comparison:
-    """Feeds pairs of frames to the picture metrics in batches."""
+class PairMetrics(NamedTuple):
+    """Metrics on pairs of frames, by name."""
 
-    def __init__(self, metrics: Mapping[str, PictureMetric]) -> None:
+    pictures: Mapping[str, PictureMetric]
+    regions: Mapping[str, RegionMetric]
+
+
+class _Comparison:
+    """Feeds pairs of frames to the metrics in batches."""
+
+    def __init__(self, metrics: PairMetrics) -> None:
         self._metrics = metrics
         self._pairs: list[tuple[U8, U8]] = []
-        self._figures: dict[str, list[Tensor]] = {name: [] for name in metrics}
+        self._labels: list[U8] = []
+        self._figures: dict[str, list[Tensor]] = {name: [] for name in metrics.pictures}
+        self._regions: dict[str, list[Tensor]] = {name: [] for name in metrics.regions}
 
-    def add(self, preds: U8, target: U8) -> None:
+    def add(self, preds: U8, target: U8, labels: U8 | None) -> None:
         self._pairs.append((preds, target))
+        if labels is not None and labels.shape == target.shape[:2]:
+            self._labels.append(labels)
         if len(self._pairs) == BATCH:
             self._compare()
 
-    def figures(self) -> dict[str, F64]:
+    def figures(self) -> tuple[dict[str, F64], dict[str, F64]]:
         if self._pairs:
             self._compare()
-        return {
-            name: torch.cat(values).double().numpy() if values else np.zeros(0)
-            for name, values in self._figures.items()
-        }
+        return _joined(self._figures), _joined(self._regions)
 
     def _compare(self) -> None:
         preds, target = (
             torch.from_numpy(np.stack(side)).float() / 255
             for side in zip(*self._pairs, strict=True)
         )
-        for name, metric in self._metrics.items():
+        for name, metric in self._metrics.pictures.items():
             self._figures[name].append(metric.compare(preds, target))
+        if n := len(self._labels):  # a dataset's labels may end before the video does
+            labels = torch.from_numpy(np.stack(self._labels))
+            for name, each in self._metrics.regions.items():
+                self._regions[name].append(each.compare_regions(preds[:n], target[:n], labels))
         self._pairs.clear()
+        self._labels.clear()
+
+
+def _joined(figures: dict[str, list[Tensor]]) -> dict[str, F64]:
+    return {
+        name: torch.cat(values).double().numpy() if values else np.zeros(0)
+        for name, values in figures.items()
+    }
 
 
 def look(
     video: Path,
     reference: tuple[Path, int] | None,
-    metrics: Mapping[str, PictureMetric],
+    metrics: PairMetrics,
     tracker: Tracker,
     progress: Progress,
+    *,
+    labels: Iterator[U8] | None = None,
 ) -> Sight:
     """Read both videos at 25 fps, frame by frame.
 
     Args:
         video: What is judged.
         reference: The capture, if any, and its frame that the video's first is compared with.
-        metrics: Picture metrics by name.
+        metrics: Picture and region metrics.
         tracker: Finds the faces.
         progress: Told about each frame.
+        labels: Face regions of the reference from that frame on, at its size. [H, W] each
 
     Raises:
         InvalidInput: ``reference_too_short`` when the reference ends before its first frame.
@@ -131,17 +156,19 @@ def look(
                     f"its reference {target.shape[1]}x{target.shape[0]}"
                 )
             else:
-                comparison.add(preds, target)
+                comparison.add(preds, target, next(labels, None) if labels else None)
         progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
     if truth and not truth.landmarks:
         raise InvalidInput(
             "reference_too_short",
             "the reference ends before the frame with which the video's first is to be compared",
         )
+    pictures, regions = comparison.figures()
     return Sight(
         video=judged.track(),
         reference=truth.track() if truth else None,
-        pictures=comparison.figures(),
+        pictures=pictures,
+        regions=regions,
         not_compared=not_compared,
         video_size=judged.size or (0, 0),
         reference_size=truth.size if truth else None,

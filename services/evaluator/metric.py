@@ -1,8 +1,9 @@
 """The metric contract: what is known of a video, and the figures made of it.
 
 One module per metric in ``metrics/``; the file name is the registry name. A picture metric sees
-frames in small batches, so that a long video is never held; a track metric sees what was gathered
-over the whole video. What cannot be computed is said to be so, never replaced.
+frames in small batches, so that a long video is never held; a region metric sees the capture's
+face regions with them; a track metric sees what was gathered over the whole video. What cannot be
+computed is said to be so, never replaced.
 """
 
 from typing import Literal, NamedTuple, Protocol
@@ -16,7 +17,7 @@ from shared.contracts.scores import Score
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-MetricKind = Literal["picture", "track"]
+MetricKind = Literal["picture", "region", "track"]
 
 STANDARD_HEIGHT = 512
 """Distances are given as if the image were this high, in pixels."""
@@ -50,7 +51,7 @@ class Metric(Protocol):
 
     @property
     def KIND(self) -> str:  # noqa: N802 - a module's constant
-        """``picture`` or ``track``, MetricKind."""
+        """``picture``, ``region`` or ``track``, MetricKind."""
         ...
 
     @property
@@ -69,6 +70,17 @@ class PictureMetric(Metric, Protocol):
 
     def compare(self, preds: Tensor, target: Tensor) -> Tensor:
         """Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure each, [B]"""
+        ...
+
+
+class RegionMetric(Metric, Protocol):
+    """What a metric on parts of pairs of frames offers; ``KIND`` is "region"."""
+
+    def compare_regions(self, preds: Tensor, target: Tensor, labels: Tensor) -> Tensor:
+        """Frames as above and labels of ``tracked_dataset.REGIONS``, uint8 [B, H, W] -> [B, 12]
+
+        The person's figure stands in place of the background's; NaN where there is no such part.
+        """
         ...
 
 

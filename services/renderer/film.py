@@ -23,6 +23,7 @@ from services.renderer.run_ahead import run_ahead
 from services.renderer.shot import Shot
 from shared.avatar_method import Attentive, AvatarModel
 from shared.errors import InvalidInput
+from shared.gaussians import Gaussians
 from shared.layers import Layers, draw_layers
 from shared.progress import Progress
 from shared.rasterizer import Rasterizer, Rendered
@@ -104,7 +105,20 @@ def pose_frames(shot: Shot) -> Generator[Layers, None, None]:
     # Torch's grad mode belongs to the thread that runs the generator.
     with torch.inference_mode():
         for row in shot.model.condition(shot.performance):
-            yield pose(row)
+            yield choose(pose(row), shot.shown)
+
+
+def choose(layers: Layers, shown: Tensor | None) -> Layers:
+    """Some Gaussians by number, counted over all layers; None takes all."""
+    if shown is None:
+        return layers
+    chosen, first = [], 0
+    for layer in layers:
+        n = len(layer.means)
+        rows = shown[(shown >= first) & (shown < first + n)] - first
+        chosen.append(Gaussians(*(values.index_select(0, rows) for values in layer)))
+        first += n
+    return tuple(chosen)
 
 
 def attention_of(model: AvatarModel) -> Callable[[Tensor], Layers]:
@@ -138,6 +152,8 @@ def draw_frames(
     with torch.inference_mode():
         usual = usual_pose(shot.subject.training_pose)
         canonical = canonical_lengths(shot.model, shot.performance, usual)
+        if shot.shown is not None:
+            canonical = canonical[shot.shown]
         outlines = face_outlines(shot.subject, shot.motion)
         for index, layers in enumerate(posed):
             window = shot.windows[index if len(shot.windows) > 1 else 0]

@@ -22,6 +22,7 @@ from shared.contracts.motion import (
     UPPER_FACE_TABLE,
     MotionManifest,
 )
+from shared.contracts.tracked_dataset import REGIONS
 from shared.dataset_reader import open_dataset
 from shared.errors import InvalidInput
 from shared.head_model import HeadPose
@@ -66,6 +67,8 @@ class RenderOptions(BaseModel):
     attention: bool = False
     """Whether to write ``attention.mp4`` beside the video: what each part of the avatar attends
     to, a grey picture per token."""
+    regions: tuple[str, ...] = ()
+    """Draw the Gaussians of these face regions only, for a look at each; all when empty."""
 
 
 class Actor(NamedTuple):
@@ -90,6 +93,8 @@ class Shot(NamedTuple):
     height: int
     plate: U8 | None
     """What is behind, [height, width, 3]; None leaves the video transparent."""
+    shown: Tensor | None = None
+    """Numbers of the Gaussians that are drawn; None draws all."""
 
     shows_attention: bool = False
     """Whether the model poses its attention with its colours."""
@@ -214,7 +219,36 @@ def plan_shot(actor: Actor, performance: Performance, options: RenderOptions) ->
         height=height,
         plate=read_background(actor.folder, options.background, width, height),
         shows_attention=options.attention,
+        shown=choose_gaussians(actor, options.regions) if options.regions else None,
     )
+
+
+def choose_gaussians(actor: Actor, regions: tuple[str, ...]) -> Tensor:
+    """Numbers of the Gaussians that ride on the named face regions. [M]
+
+    Raises:
+        InvalidInput: ``unknown_region``; ``regions_unknown`` where the method's Gaussians belong to
+            no region; ``regions_empty`` where none belongs to these.
+    """
+    if unknown := [name for name in regions if name not in REGIONS[1:]]:
+        raise InvalidInput(
+            "unknown_region",
+            f"there is no region {', '.join(unknown)}; there are: {', '.join(REGIONS[1:])}",
+        )
+    labels = actor.model.regions()
+    if labels is None:
+        raise InvalidInput(
+            "regions_unknown",
+            f"Gaussians of the method {actor.manifest.method} are not bound to face regions; "
+            "render all of them, or train with a method that rides on the mesh",
+        )
+    wanted = torch.tensor([REGIONS.index(name) for name in regions], dtype=labels.dtype)
+    chosen = torch.nonzero(torch.isin(labels, wanted))[:, 0]
+    if not len(chosen):
+        raise InvalidInput(
+            "regions_empty", f"the avatar has no Gaussians of {', '.join(regions)}; name others too"
+        )
+    return chosen
 
 
 def read_background(folder: Path, background: str, width: int, height: int) -> U8 | None:

@@ -52,6 +52,12 @@ class Adam:
         self._optimizer = self._make()
         self.restore(states)
 
+    def forget(self, names: tuple[str, ...]) -> None:
+        """Drop the state of parameters that were set anew by other hands."""
+        for group in self._optimizer.param_groups:
+            if group["name"] in names:
+                self._optimizer.state.pop(group["params"][0], None)
+
     def tensors(self) -> dict[str, Tensor]:
         """Adam's state by parameter name, for a checkpoint."""
         found: dict[str, Tensor] = {}

@@ -30,15 +30,18 @@ N_HELDOUT_ROUNDS = 3
 
 
 def register_training(run: Run, model: TrainableModel, progress: Progress) -> None:
-    """One step on head pose and torso of every training frame, in place."""
+    """One step on head pose and torso of every training moment, in place."""
     placements = model.placements()
+    moments = run.moments()
     with torch.no_grad():
-        for n_done, frame in enumerate(run.train):
-            progress(n_done / len(run.train), "registering the training frames")
-            rows = [values[frame] for values in placements]  # views, [6] each
+        for n_done, (moment, frames) in enumerate(moments):
+            progress(n_done / len(moments), "registering the training frames")
+            rows = [values[moment] for values in placements]  # views, [6] each
 
-            def render(frame: int = frame) -> Tensor:
-                return _draw(run, model, model.training_condition(frame))
+            def render(moment: int = moment, frames: list[int] = frames) -> Tensor:
+                condition = model.training_condition(moment)
+                drawn = [run.draw(model, condition, frame, SHRINK).colors for frame in frames]
+                return torch.stack(drawn).flatten()
 
             images = [render()]
             for row in rows:
@@ -47,10 +50,10 @@ def register_training(run: Run, model: TrainableModel, progress: Progress) -> No
                     row[axis] += step
                     images.append(render())
                     row[axis] = kept
-            target = _shrunken(run.cache.read(frame)[..., :3])
+            target = torch.cat([_shrunken(run.cache.read(frame)[..., :3]) for frame in frames])
             change = correction(images, target, torch.zeros(6 * len(rows)))
             for values, part in zip(placements, change.split(6), strict=True):
-                values[frame] += part
+                values[moment] += part
 
 
 def register_heldout(

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from services.trainer.timeline import View
 from shared.avatar_method import AvatarModel, Subject
 from shared.dataset_reader import TrackedDataset, read_plate
 from shared.layers import Layers, draw_layers
@@ -21,14 +22,17 @@ class Studio(NamedTuple):
     backgrounds: dict[int, Tensor]
     """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
 
-    def draw(self, layers: Layers, shrink: int = 1) -> Rendered:
-        """The picture over the plate. [S / shrink, S / shrink, 3]"""
-        return self.draw_over(layers, self.backgrounds[shrink], shrink)
+    def draw(self, layers: Layers, shrink: int = 1, view: View | None = None) -> Rendered:
+        """The picture over the plate, of the subject's camera or another. [S / shrink, ..., 3]"""
+        return self.draw_over(layers, self.backgrounds[shrink], shrink, view)
 
-    def draw_over(self, layers: Layers, background: Tensor, shrink: int) -> Rendered:
+    def draw_over(
+        self, layers: Layers, background: Tensor, shrink: int, view: View | None = None
+    ) -> Rendered:
         """The picture over another background, one colour [3] or as large as the picture."""
         size = self.subject.crop_size // shrink
-        camera = (self.subject.viewmat, shrink_intrinsics(self.subject.K, shrink))
+        viewmat, K = view or (self.subject.viewmat, self.subject.K)
+        camera = (viewmat, shrink_intrinsics(K, shrink))
         return draw_layers(self.rasterizer, layers, camera, (size, size), background)
 
     def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Rendered:

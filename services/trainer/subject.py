@@ -6,9 +6,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from services.trainer.timeline import Timeline
 from services.trainer.torso_flow import TorsoView, track_torso
 from shared.audio_windows import audio_windows
-from shared.avatar_method import Needs, Performance, Subject
+from shared.avatar_method import Needs, Performance, Subject, each_track
 from shared.contracts.tracked_dataset import REGIONS
 from shared.dataset_reader import (
     TrackedDataset,
@@ -69,11 +70,23 @@ def _upper_face(dataset: TrackedDataset, pose: HeadPose, start: int, end: int) -
     return upper_face_signal(load_head_model(dataset.folder / "head_model.npz"), shape, pose)
 
 
-def build_subject(dataset: TrackedDataset, reference: int, needs: Needs) -> Subject:
-    """Read the head model and follow the torso through the training frames."""
+def build_subject(
+    dataset: TrackedDataset, reference: int, needs: Needs, timeline: Timeline | None = None
+) -> Subject:
+    """Read the head model and follow the torso through the training frames.
+
+    Args:
+        dataset: Where from.
+        reference: The frame that the torso's motion is counted from, of the capture's camera.
+        needs: What the method asks of performances.
+        timeline: Of several cameras; then performance and torso are those of the moments.
+    """
     tracking = dataset.tracking
     n_train = dataset.manifest.n_train
-    performance = tracked_performance(dataset, needs, 0, n_train)
+    shown_in = timeline.reference if timeline else list(range(n_train))
+    performance = each_track(
+        tracked_performance(dataset, needs, 0, n_train), lambda rows: rows[shown_in]
+    )
     pose = performance.pose
     viewmat = torch.from_numpy(tracking["viewmat"])
     K = torch.from_numpy(tracking["Ks"][0])
@@ -85,8 +98,9 @@ def build_subject(dataset: TrackedDataset, reference: int, needs: Needs) -> Subj
         metres_per_px=depth / float(K[0, 0]),
     )
 
-    def read_gray(frame: int) -> NDArray[np.uint8]:
-        gray: NDArray[np.uint8] = cv2.cvtColor(read_frame(dataset, frame), cv2.COLOR_RGB2GRAY)
+    def read_gray(moment: int) -> NDArray[np.uint8]:
+        picture = read_frame(dataset, shown_in[moment])
+        gray: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         return gray
 
     return Subject(
@@ -96,5 +110,5 @@ def build_subject(dataset: TrackedDataset, reference: int, needs: Needs) -> Subj
         K=K,
         crop_size=dataset.manifest.crop_size,
         training_performance=performance,
-        training_body=track_torso(read_gray, torso, n_train, reference, view),
+        training_body=track_torso(read_gray, torso, len(shown_in), shown_in.index(reference), view),
     )

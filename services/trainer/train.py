@@ -20,7 +20,7 @@ from services.trainer.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from services.trainer.densification import choose_change, in_layers
+from services.trainer.densification import MIN_OPACITY, choose_change, in_layers
 from services.trainer.frames import FrameCache, frame_order, read_ahead, windowed_order
 from services.trainer.losses import lip_square, part_loss, picture_loss
 from services.trainer.optimizer import Adam
@@ -31,6 +31,8 @@ from services.trainer.seeds import ReferenceFrames, choose_references, choose_se
 from services.trainer.ssim import ssim
 from services.trainer.studio import build_studio, shrink_image
 from services.trainer.subject import build_subject
+from services.trainer.timeline import build_timeline
+from shared.avatar_abilities import Scheduled, Sparing
 from shared.avatar_method import AvatarMethod, TrainableModel
 from shared.contracts.artifact import MANIFEST
 from shared.contracts.avatar import AvatarManifest
@@ -95,12 +97,20 @@ def prepare_run(
     validation = frames[VALIDATION_EVERY // 2 :: VALIDATION_EVERY]
     budget = options.budget()
     train = _thin([frame for frame in frames if frame not in set(validation)], budget.n_steps)
-    references = choose_references(dataset, train)
+    timeline = build_timeline(dataset)
     needs = method.needs(options.method_options)
-    subject = build_subject(dataset, references.usual, needs)
+    schedule = method.schedule(options.method_options)
+    if timeline and (needs.audio_encoder or schedule.parts):
+        raise InvalidInput(
+            "several_cameras",
+            f"{options.method} learns from one camera with its sound, the dataset has several; "
+            "choose the method rigged_gaussians",
+        )
+    of_capture = set(timeline.reference) if timeline else set(train)
+    references = choose_references(dataset, [frame for frame in train if frame in of_capture])
+    subject = build_subject(dataset, references.usual, needs, timeline)
     rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
-    schedule = method.schedule(options.method_options)
     cache = FrameCache(dataset, with_mouth=bool(schedule.parts))
     run = Run(
         dataset=dataset,
@@ -113,6 +123,7 @@ def prepare_run(
         needs=needs,
         schedule=schedule,
         seed=options.seed,
+        timeline=timeline,
     )
     return run, references
 
@@ -138,7 +149,10 @@ def fit_model(
     key = run_key(run, options)
     checkpoint = load_checkpoint(out / "checkpoints", key)
     if checkpoint is None:
-        seeds = choose_seeds(run.dataset, references, run.budget.n_start, run.seed)
+        seeds = [
+            points._replace(frame=run.moment(points.frame))
+            for points in choose_seeds(run.dataset, references, run.budget.n_start, run.seed)
+        ]
         model = method.create(run.subject, seeds, options.method_options, run.seed)
         optimizer, start, curve = Adam(model), 0, []
     else:
@@ -153,6 +167,8 @@ def fit_model(
     save_every = max(1, int(SHARE_BETWEEN * n_steps))
     pictures = read_ahead(run.cache, choose_order(run, start))
     for step in range(start, n_steps):
+        if isinstance(model, Scheduled):
+            optimizer.forget(model.begin_step(step, n_steps))
         frame, target = next(pictures)
         model.advance(step / n_steps)
         loss = frame_loss(run, model, frame, target, step / n_steps)
@@ -197,12 +213,13 @@ def frame_loss(run: Run, model: TrainableModel, frame: int, target: Tensor, done
     shrink = COARSE_SHRINK if done < run.schedule.coarse_share else 1
     small = shrink_image(target, shrink)
     lips = lip_square(run.dataset.tracking["landmarks"][frame], target.shape[0], shrink)
-    layers = model.pose(model.training_condition(frame))
+    moment = run.moment(frame)
+    layers = run.pose(model, model.training_condition(moment), frame)
     parts = [part for part in run.schedule.parts if done < part.until]
-    loss = model.regularisation(frame)
+    loss = model.regularisation(moment)
     if parts:
         return sum((part_loss(run.studio, layers, small, part, lips) for part in parts), loss)
-    drawn = run.studio.draw(layers, shrink)
+    drawn = run.studio.draw(layers, shrink, run.view(frame))
     return picture_loss(drawn, small, run.schedule.weights, lips, run.head_distance) + loss
 
 
@@ -213,16 +230,20 @@ def densify(run: Run, model: TrainableModel, optimizer: Adam, occasion: int) -> 
     errors = []
     with torch.no_grad():
         for frame in frames:
-            layers = model.pose(model.training_condition(int(frame)))
+            layers = run.pose(model, model.training_condition(run.moment(int(frame))), int(frame))
             target = torch.from_numpy(run.cache.read(int(frame))[..., :3]).float() / 255
-            error = (run.studio.draw(layers).colors - target).abs().mean(-1)
+            view = run.view(int(frame))
+            error = (run.studio.draw(layers, 1, view).colors - target).abs().mean(-1)
             means = torch.cat([layer.means for layer in layers])
-            seen = means @ run.subject.viewmat[:3, :3].T + run.subject.viewmat[:3, 3]
-            places = (seen[:, :2] / seen[:, 2:]) @ run.subject.K[:2, :2].T + run.subject.K[:2, 2]
+            seen = means @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
+            places = (seen[:, :2] / seen[:, 2:]) @ view.K[:2, :2].T + view.K[:2, 2]
             errors.append((error.numpy(), places.numpy()))
+    opacities = torch.cat([layer.opacities for layer in layers])
+    if isinstance(model, Sparing):
+        spared = model.spare(opacities <= MIN_OPACITY)
+        opacities = torch.where(spared, torch.ones_like(opacities), opacities)
     share = occasion / len(run.schedule.densify_shares)
     n_wanted = round(run.budget.n_start + share * (run.budget.n_gaussians - run.budget.n_start))
-    opacities = torch.cat([layer.opacities for layer in layers])
     change = in_layers(
         choose_change(errors, opacities, n_wanted, generator),
         [len(layer.means) for layer in layers],
@@ -240,7 +261,7 @@ def validate(run: Run, model: TrainableModel, preview: Path) -> dict[str, float]
     with torch.no_grad():
         conditions = model.condition(run.subject.training_performance)
         for frame in run.validation:
-            image = run.studio.draw_condition(model, conditions[frame]).colors.clamp(0, 1)
+            image = run.draw(model, conditions[run.moment(frame)], frame).colors.clamp(0, 1)
             target = torch.from_numpy(run.cache.read(frame)[..., :3].copy()).float() / 255
             mse = float((image - target).square().mean())
             figures.append((-10 * math.log10(mse), float(ssim(image, target))))

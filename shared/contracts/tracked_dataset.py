@@ -1,5 +1,8 @@
 """Tracked dataset: a capture's frames with camera, head-model parameters, masks and sound.
 
+Several cameras: each picture is a frame of its own, with the head-model parameters of its moment.
+The first frame's camera is the capture's; the held-out frames are of that camera alone.
+
 Folder:
     frames/000000.jpg    square crop, S x S, RGB
     mattes/000000.png    person matte, S x S, uint8 (255 = person)
@@ -8,6 +11,7 @@ Folder:
     audio.wav            16 kHz mono, cut to the frames, offset corrected; absent without sound
     tracking.npz         TRACKING_TABLE
     upper_face.npz       UPPER_FACE_TABLE, supplied by the user; absent when it follows the tracking
+    views.npz            VIEWS_TABLE: which camera shows which moment; absent with one camera
     head_model.npz       the head model fitted to the subject (shared.head_model)
     quality.json         rejected frames with reasons, fit errors
     tracking.mp4         mesh, pose axes, regions and matte drawn over the capture
@@ -50,6 +54,15 @@ TRACKING_TABLE = {
     "viewmat": Column("float32", (4, 4), "m", "world to camera, OpenCV axes; one for all frames"),
     "is_valid": Column("bool", ("T",), "1", "False: frame rejected, see quality.json"),
 }
+
+
+VIEWS_TABLE = {
+    "camera_ids": Column("<U32", ("C",), "1", "names of the cameras"),
+    "viewmats": Column("float32", ("C", 4, 4), "m", "world to camera, OpenCV axes, by camera"),
+    "cameras": Column("int32", ("T",), "1", "camera of each frame"),
+    "timesteps": Column("int32", ("T",), "1", "moment that each frame shows, from 0"),
+}
+"""Arrays of ``views.npz``."""
 
 
 class RejectedFrame(BaseModel):

@@ -22,7 +22,13 @@ def check_tensors(subject: Subject, tensors: dict[str, Tensor], shapes: Shapes) 
         InvalidInput: ``bad_avatar``.
     """
     n_expressions = len(subject.head_model.expr_basis)
-    sizes = {"T": len(subject.training_pose.expr), "E+6": n_expressions + 6}
+    sizes = {
+        "T": len(subject.training_pose.expr),
+        "E": n_expressions,
+        "E+3": n_expressions + 3,
+        "E+6": n_expressions + 6,
+        "E+3+8": n_expressions + 11,
+    }
     for name, shape in shapes.items():
         if name not in tensors:
             raise InvalidInput("bad_avatar", f"the avatar has no {name}; train it again")

@@ -134,6 +134,10 @@ class CanonicalCloud(nn.Module):
         """Rows of the Gaussians that speech and face may move: all but the torso's. [M]"""
         return torch.nonzero(self.labels != TORSO)[:, 0]
 
+    def regions(self) -> Tensor:
+        """Region that each Gaussian started in. [N] uint8"""
+        return self.labels.to(torch.uint8)
+
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and fixed arrays, by name."""
         return {name: value.detach() for name, value in self.state_dict().items()}

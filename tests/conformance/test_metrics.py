@@ -8,12 +8,14 @@ import torch
 
 from services.evaluator.metric import Evidence, FaceTrack
 from shared.contracts.scores import Score
+from shared.contracts.tracked_dataset import REGIONS
 from shared.plugins import load_plugin, plugin_names
 
 PACKAGE = "services.evaluator.metrics"
 NAMES = plugin_names(PACKAGE)
 KIND_OF = {name: load_plugin(PACKAGE, name).KIND for name in NAMES}
 PICTURE = [name for name in NAMES if KIND_OF[name] == "picture"]
+REGION = [name for name in NAMES if KIND_OF[name] == "region"]
 TRACK = [name for name in NAMES if KIND_OF[name] == "track"]
 
 
@@ -41,7 +43,7 @@ def test_all_promised_metrics_are_there() -> None:
 
 def test_metric_states_unit_and_direction(metric: ModuleType) -> None:
     """Kind, unit and direction are constants of the module."""
-    assert metric.KIND in {"picture", "track"}
+    assert metric.KIND in {"picture", "region", "track"}
     assert metric.UNIT
     assert metric.HIGHER_IS_BETTER in {True, False, None}
 
@@ -73,6 +75,23 @@ def test_picture_metric_does_not_depend_on_the_batch(name: str) -> None:
     single = [metric.compare(preds[i : i + 1], target[i : i + 1]) for i in range(3)]
 
     torch.testing.assert_close(metric.compare(preds, target), torch.cat(single))
+
+
+@pytest.mark.parametrize("name", REGION)
+def test_region_metric_gives_one_figure_per_frame_and_region(name: str) -> None:
+    """The person in the first place; NaN for regions that are not seen."""
+    metric = load_plugin(PACKAGE, name)
+    target = torch.rand(2, 24, 32, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.zeros(2, 24, 32, dtype=torch.uint8)
+    labels[0, :12] = 3
+    labels[1, :12] = 5
+
+    values = metric.compare_regions((target + 0.1).clamp(max=1), target, labels)
+
+    assert (2, len(REGIONS)) == tuple(values.shape)
+    seen = torch.zeros(2, len(REGIONS), dtype=torch.bool)
+    seen[:, 0] = seen[0, 3] = seen[1, 5] = True
+    assert torch.equal(seen, torch.isfinite(values))
 
 
 @pytest.mark.parametrize("name", TRACK)

@@ -17,7 +17,7 @@ from services.evaluator.evaluate import (
     frame_loudness,
     training_track,
 )
-from services.evaluator.gather import fit_padding, look
+from services.evaluator.gather import PairMetrics, fit_padding, look
 from services.evaluator.metrics import psnr
 from services.renderer.encode import Encoding, Speech, VideoWriter
 from shared.contracts.artifact import read_manifest, write_manifest
@@ -84,7 +84,7 @@ def test_reference_is_compared_from_its_first_held_out_frame(tmp_path: Path) -> 
     sight = look(
         video,
         (reference, 10),
-        {"psnr": psnr},
+        PairMetrics({"psnr": psnr}, {}),
         BrightestPixelTracker(),
         lambda fraction, _: progress.append(fraction),
     )
@@ -103,7 +103,7 @@ def test_frames_without_a_face_are_kept_as_missing(tmp_path: Path) -> None:
     frames[4][:] = 0
     video = write_frames(tmp_path / "v.mp4", frames)
 
-    sight = look(video, None, {}, BrightestPixelTracker(), silent)
+    sight = look(video, None, PairMetrics({}, {}), BrightestPixelTracker(), silent)
 
     is_missing = np.isnan(sight.video.landmarks).all(axis=(1, 2))
     assert [4] == np.flatnonzero(is_missing).tolist()
@@ -115,7 +115,9 @@ def test_another_size_is_said_not_guessed(tmp_path: Path) -> None:
     video = write_frames(tmp_path / "v.mp4", dots(6))
     reference = write_frames(tmp_path / "r.mp4", dots(6, width=96))
 
-    sight = look(video, (reference, 0), {"psnr": psnr}, BrightestPixelTracker(), silent)
+    sight = look(
+        video, (reference, 0), PairMetrics({"psnr": psnr}, {}), BrightestPixelTracker(), silent
+    )
 
     assert "the video is 64x48, its reference 96x48" == sight.not_compared
 
@@ -125,7 +127,7 @@ def test_reference_that_ends_too_early_is_refused(tmp_path: Path) -> None:
     video = write_frames(tmp_path / "v.mp4", dots(6))
 
     with pytest.raises(InvalidInput) as caught:
-        look(video, (video, 6), {}, BrightestPixelTracker(), silent)
+        look(video, (video, 6), PairMetrics({}, {}), BrightestPixelTracker(), silent)
     assert "reference_too_short" == caught.value.code
 
 

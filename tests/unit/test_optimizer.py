@@ -54,6 +54,9 @@ class TinyMethod(nn.Module):
         """Not posed here."""
         raise NotImplementedError
 
+    def regions(self) -> None:
+        """Of no region."""
+
     def training_condition(self, frame: int) -> Tensor:
         """Not posed here."""
         raise NotImplementedError
@@ -160,3 +163,17 @@ def test_learning_rates_fall_exponentially(done: float, share: float) -> None:
     Adam(model).step(model.loss(), done)
 
     assert RATES["moves"] * share == pytest.approx(1 - model.moves[0, 0].item(), rel=1e-3)
+
+
+def test_a_parameter_set_anew_starts_without_state() -> None:
+    """What was learned of its gradients before belongs to other values."""
+    model = TinyMethod()
+    optimizer = Adam(model)
+    train(model, optimizer, 3)
+
+    optimizer.forget(("places",))
+
+    assert not [key for key in optimizer.tensors() if key.startswith("places.")]
+    assert [key for key in optimizer.tensors() if key.startswith("moves.")]
+    train(model, optimizer, 1)
+    assert 1.0 == float(optimizer.tensors()["places.step"])

@@ -62,6 +62,10 @@ class Constellation:
         )
         return (posed,)
 
+    def regions(self) -> Tensor | None:
+        """Stars belong to no head."""
+        return None
+
 
 class TruePictures:
     """What a camera saw of the constellation: the true motion, without corrections."""

@@ -90,6 +90,58 @@ def test_head_stands_in_its_crop_and_plate_around_it(actor: Actor, tmp_path: Pat
     assert frames[-1][40, 48, 0] > 200
 
 
+def test_named_regions_alone_are_drawn(actor: Actor, tmp_path: Path) -> None:
+    """With the torso left out its place shows what is behind; the face stays."""
+    motion = write_motion(tmp_path / "motion")
+    options = RenderOptions(background="#000000")
+    render_actor(actor, motion, options, tmp_path / "all", silent)
+
+    face = options.model_copy(update={"regions": ("face",)})
+    render_actor(actor, motion, face, tmp_path / "face", silent)
+
+    whole, part = (frames_of(tmp_path / name)[-1] for name in ("all", "face"))
+    np.testing.assert_allclose(part[40, 48], whole[40, 48], atol=6)
+    assert whole[66, 48].max() > 100
+    assert part[66, 48].max() < 20
+
+
+@pytest.mark.parametrize(
+    ("regions", "code"),
+    [
+        (("mouth",), "unknown_region"),
+        (("background",), "unknown_region"),
+        (("hair",), "regions_empty"),
+    ],
+)
+def test_regions_that_cannot_be_drawn_are_refused(
+    actor: Actor, tmp_path: Path, regions: tuple[str, ...], code: str
+) -> None:
+    """Nothing is written."""
+    motion = write_motion(tmp_path / "motion")
+
+    with pytest.raises(InvalidInput) as refused:
+        render_actor(actor, motion, RenderOptions(regions=regions), tmp_path / "out", silent)
+
+    assert code == refused.value.code
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_without_regions_is_named(actor: Actor, tmp_path: Path) -> None:
+    """Its Gaussians belong to no part of a head model."""
+
+    class Unbound(FakeAvatarModel):
+        def regions(self) -> None:
+            """None are known."""
+
+    motion = write_motion(tmp_path / "motion")
+    unbound = actor._replace(model=Unbound())
+
+    with pytest.raises(InvalidInput, match="method fake") as refused:
+        render_actor(unbound, motion, RenderOptions(regions=("lips",)), tmp_path / "out", silent)
+
+    assert "regions_unknown" == refused.value.code
+
+
 def test_artefacts_and_time_are_recorded(actor: Actor, tmp_path: Path) -> None:
     """One entry per frame; the time is not part of what is hashed."""
     motion = write_motion(tmp_path / "motion")

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from shared.avatar_method import Performance
 from shared.avatar_methods import rigged_gaussians
-from shared.avatar_methods.rigged_gaussians import CHILD_SHRINK, MAX_DISTANCE, RiggedGaussians
+from shared.avatar_methods.rigged_gaussians import RiggedGaussians
 from shared.contracts.tracked_dataset import REGIONS
 from shared.errors import InvalidInput
 from shared.geometry.cameras import project
 from shared.head_model import HeadPose, joint_transforms
 from shared.rigging.expression_code import N_TURN_CODES
+from shared.rigging.face_binding import CHILD_SHRINK, MAX_DISTANCE
 from tests.tracked_person import make_seeds, make_subject
 
 TURN = 0.3

@@ -155,6 +155,9 @@ def render(
     attention: Annotated[
         bool, typer.Option("--attention", help="Write a video of what the avatar attends to, too.")
     ] = False,
+    regions: Annotated[
+        str, typer.Option(help="Draw these face regions only, such as lips,teeth,nose.")
+    ] = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -163,6 +166,7 @@ def render(
     \b
     talksplat render avatar motion -o hello.mp4
     talksplat render avatar motion -o hello.webm --background alpha
+    talksplat render avatar motion -o mouth.mp4 --regions lips,teeth --background "#808080"
     """
     wanted = ".webm" if background == "alpha" else ".mp4"
     if out.suffix != wanted:
@@ -177,6 +181,7 @@ def render(
             background=background,
             camera=camera,
             height=height,
+            regions=tuple(name.strip() for name in regions.split(",") if name.strip()),
             rasterizer=rasterizer,
             attention=attention,
         )
