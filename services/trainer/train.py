@@ -32,7 +32,8 @@ from shared.errors import InvalidInput
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
-from shared.rasterizer import Rasterizer, Rendered
+from shared.rasterizer import Rendered
+from shared.rasterizer_choice import open_rasterizer
 
 SSIM_WEIGHT = 0.2
 HOLE_WEIGHT = 0.1
@@ -67,6 +68,8 @@ def train_avatar(
             and the plug-ins raise.
     """
     opened = open_dataset(dataset)
+    # The name in the manifest and in the checkpoints' key is that of what draws.
+    options = options.model_copy(update={"rasterizer": open_rasterizer(options.rasterizer)[0]})
     progress(0.0, "looking at the capture")
     run, references = prepare_run(opened, options)
     method: AvatarMethod = load_plugin("shared.avatar_methods", options.method)
@@ -95,7 +98,7 @@ def prepare_run(dataset: TrackedDataset, options: TrainOptions) -> tuple[Run, Re
     train = _thin([frame for frame in frames if frame not in set(validation)], budget.n_steps)
     references = choose_references(dataset, train)
     subject = build_subject(dataset, references.usual)
-    rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
+    _, rasterizer = open_rasterizer(options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
     cache = FrameCache(dataset)
     run = Run(dataset, subject, studio, cache, train, validation, budget, options.seed)
