@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shared.gaussians import Gaussians
+from shared.gaussians import Gaussians, Surfels
 from shared.geometry.rotations import axis_angle_to_matrix
+from shared.rasterizer import Rendered, RenderedSurfels
 
 WIDTH, HEIGHT = 53, 37  # odd on purpose: tiles are 16 px
 
@@ -48,23 +49,31 @@ def make_background(seed: int, n_channels: int, *, is_image: bool) -> Tensor:
     return torch.rand(shape, generator=generator, dtype=torch.float64)
 
 
+def make_surfels(seed: int, *, n: int = 60, sigma: float = 0.05, n_channels: int = 3) -> Surfels:
+    """The same as discs: the third scale is dropped."""
+    gaussians = make_gaussians(seed, n=n, sigma=sigma, n_channels=n_channels)
+    return Surfels(*gaussians._replace(scales=gaussians.scales[:, :2]))
+
+
 class Drawn(NamedTuple):
-    """Three images and the gradients of a fixed random loss of them in the six inputs."""
+    """Every image and the gradients of a fixed random loss of them in the six inputs."""
 
     images: list[Tensor]
     gradients: list[Tensor]
 
 
 def draw(
-    rasterizer: ModuleType, dtype: torch.dtype, gaussians: Gaussians, background: Tensor
+    rasterizer: ModuleType,
+    dtype: torch.dtype,
+    gaussians: Gaussians | Surfels,
+    background: Tensor,
 ) -> Drawn:
     """Draw in ``dtype``, results in float64; an image as background gives the size."""
     height, width = background.shape[:2] if background.ndim > 1 else (HEIGHT, WIDTH)
     viewmat, intrinsics = make_camera()
     inputs = [t.detach().clone().to(dtype).requires_grad_() for t in (*gaussians, background)]
-    rendered = rasterizer.rasterize(
-        Gaussians(*inputs[:5]), viewmat.to(dtype), intrinsics.to(dtype), width, height, inputs[5]
-    )
+    camera = (viewmat.to(dtype), intrinsics.to(dtype), width, height, inputs[5])
+    rendered = draw_kind(rasterizer, type(gaussians)(*inputs[:5]), *camera)
     generator = torch.Generator().manual_seed(1)
     loss = torch.zeros((), dtype=dtype)
     for image in rendered:
@@ -72,6 +81,15 @@ def draw(
         loss = loss + (image * weights.to(dtype)).sum()
     gradients = torch.autograd.grad(loss, inputs)
     return Drawn([t.detach().double() for t in rendered], [t.double() for t in gradients])
+
+
+def draw_kind(
+    rasterizer: ModuleType, gaussians: Gaussians | Surfels, *camera: object
+) -> Rendered | RenderedSurfels:
+    """Call what draws this kind."""
+    if isinstance(gaussians, Surfels):
+        return rasterizer.rasterize_surfels(gaussians, *camera)
+    return rasterizer.rasterize(gaussians, *camera)
 
 
 def assert_same(actual: Drawn, expected: Drawn, *, atol: float, rtol_gradient: float) -> None:

@@ -22,11 +22,11 @@ from torch import Tensor
 
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
-from shared.plugins import load_plugin
 from shared.raster_kernels import drawing
 from shared.raster_kernels.drawing import FloatArray
 from shared.raster_kernels.spherical_harmonics import spherical_harmonics
 from shared.rasterizer import Rasterizer
+from shared.rasterizer_choice import open_rasterizer
 
 FRAME_MS = 40.0
 """Of real time, at 25 frames per second."""
@@ -84,7 +84,7 @@ def bench_raster(
 
     The 2D part is always that of the CPU kernels.
     """
-    module: Rasterizer = load_plugin("shared.rasterizers", rasterizer)
+    _, module = open_rasterizer(rasterizer)
     return [_time_scene(module, scene, n_rounds, against) for scene in scenes]
 
 

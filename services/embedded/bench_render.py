@@ -26,9 +26,9 @@ from services.renderer.shot import Actor, RenderOptions, Shot, plan_shot, read_m
 from shared.avatar_method import Performance, each_track
 from shared.avatar_store import load_avatar
 from shared.layers import draw_layers
-from shared.plugins import load_plugin
 from shared.progress import silent
 from shared.rasterizer import Rasterizer
+from shared.rasterizer_choice import open_rasterizer
 
 REAL_TIME_FPS = 25
 PARTS = ("pose", "rasterize", "count artefacts", "composite", "encode")
@@ -96,7 +96,7 @@ def prepare(avatar: Path, motion: Path, n_frames: int) -> tuple[Actor, Shot, Ras
     actor = Actor(avatar, *load_avatar(avatar))
     performance, _ = read_motion(motion, actor.manifest)
     shot = plan_shot(actor, stretch_motion(performance, n_frames), options)
-    return actor, shot, load_plugin("shared.rasterizers", options.rasterizer)
+    return actor, shot, open_rasterizer(options.rasterizer)[1]
 
 
 def stretch_motion(performance: Performance, n_frames: int) -> Performance:

@@ -20,9 +20,8 @@ from services.renderer.shot import (
 from shared.avatar_store import load_avatar
 from shared.contracts.artifact import TIMING, write_manifest
 from shared.contracts.video import VideoManifest
-from shared.plugins import load_plugin
 from shared.progress import Progress
-from shared.rasterizer import Rasterizer
+from shared.rasterizer_choice import open_rasterizer
 
 
 def render_video(
@@ -68,7 +67,7 @@ def render_actor(
     shot = plan_shot(actor, cut_motion(performance, first, options, spoken.fps), options)
     if dataset is not None and options.camera == "capture":
         shot = shot._replace(windows=heldout_windows(dataset, actor.manifest, shot, first))
-    rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
+    rasterizer_name, rasterizer = open_rasterizer(options.rasterizer)
     encoding = Encoding(
         width=shot.width,
         height=shot.height,
@@ -101,7 +100,7 @@ def render_actor(
         codec="vp9" if encoding.has_alpha else "h264",
         encoder_preset=options.encoder_preset,
         encoder_crf=options.encoder_crf,
-        rasterizer=options.rasterizer,
+        rasterizer=rasterizer_name,
         background=options.background,
     )
     write_manifest(out, manifest)

@@ -62,8 +62,8 @@ class RenderOptions(BaseModel):
     """x264's speed preset; slower ones make smaller files of the same quality."""
     encoder_crf: int = Field(10, ge=0, le=51)
     """Constant rate factor: lower is better and larger; 10 costs under 0.3 dB at 35 dB."""
-    rasterizer: str = "cpu"
-    """Registry name of the rasterizer."""
+    rasterizer: str = "auto"
+    """Registry name of the rasterizer; ``auto`` takes a GPU where the stage finds one."""
     attention: bool = False
     """Whether to write ``attention.mp4`` beside the video: what each part of the avatar attends
     to, a grey picture per token."""

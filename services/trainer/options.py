@@ -39,8 +39,8 @@ class TrainOptions(BaseModel):
     """Optimizer steps instead of the preset's; 300 is enough for a smoke test."""
     max_gaussians: int | None = Field(None, ge=100)
     """Gaussians instead of the preset's."""
-    rasterizer: str = "cpu"
-    """Registry name of the rasterizer."""
+    rasterizer: str = "auto"
+    """Registry name of the rasterizer; ``auto`` takes a GPU where the stage finds one."""
     seed: int = 0
     """Seed of everything random."""
 

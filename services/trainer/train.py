@@ -42,7 +42,7 @@ from shared.landmarks import mouth_opening
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
-from shared.rasterizer import Rasterizer
+from shared.rasterizer_choice import open_rasterizer
 from shared.upper_face import N_BROWS
 
 COARSE_SHRINK = 2
@@ -69,6 +69,8 @@ def train_avatar(
             and the plug-ins raise.
     """
     opened = open_dataset(dataset)
+    # The name in the manifest and in the checkpoints' key is that of what draws.
+    options = options.model_copy(update={"rasterizer": open_rasterizer(options.rasterizer)[0]})
     progress(0.0, "looking at the capture")
     method: AvatarMethod = load_plugin("shared.avatar_methods", options.method)
     run, references = prepare_run(opened, method, options)
@@ -109,7 +111,7 @@ def prepare_run(
     of_capture = set(timeline.reference) if timeline else set(train)
     references = choose_references(dataset, [frame for frame in train if frame in of_capture])
     subject = build_subject(dataset, references.usual, needs, timeline)
-    rasterizer: Rasterizer = load_plugin("shared.rasterizers", options.rasterizer)
+    _, rasterizer = open_rasterizer(options.rasterizer)
     studio = build_studio(rasterizer, subject, dataset, (1, COARSE_SHRINK))
     cache = FrameCache(dataset, with_mouth=bool(schedule.parts))
     run = Run(

@@ -32,7 +32,7 @@ class Camera(NamedTuple):
 class Splats(NamedTuple):
     """Gaussians in the image plane, in the order of drawing."""
 
-    values: FloatArray  # [N, 8], columns in ``projection.py``
+    values: FloatArray  # [N, 8], columns in ``projection.py``; [N, 20] of surfels
     rects: npt.NDArray[np.int16]  # [N, 4] tiles x0, x1, y0, y1
     slot_of: npt.NDArray[np.int64]  # [N + 1]
     order: npt.NDArray[np.int32]  # [M] those drawn, near first
@@ -83,12 +83,7 @@ def project(gaussians: list[FloatArray], camera: Camera) -> Splats:
         camera.height,
         (values, rects, bad),
     )
-    if bad.any():
-        raise InvalidInput(
-            "bad_gaussians",
-            f"{int(bad.sum())} of {n} Gaussians have a number that is not finite "
-            "or a quaternion of length zero",
-        )
+    refuse_bad(bad)
     return sort_by_depth(values, rects)
 
 
@@ -116,7 +111,23 @@ def splats_in_plane(
     return sort_by_depth(values, rects)
 
 
-def sort_by_depth(values: FloatArray, rects: npt.NDArray[np.int16]) -> Splats:
+def refuse_bad(bad: npt.NDArray[np.uint8]) -> None:
+    """Raise if the projection has marked anything.
+
+    Raises:
+        InvalidInput: ``bad_gaussians``: a number is not finite, or a quaternion is zero.
+    """
+    if bad.any():
+        raise InvalidInput(
+            "bad_gaussians",
+            f"{int(bad.sum())} of {len(bad)} Gaussians have a number that is not finite "
+            "or a quaternion of length zero",
+        )
+
+
+def sort_by_depth(
+    values: FloatArray, rects: npt.NDArray[np.int16], depth_column: int = 7
+) -> Splats:
     """Find the order of drawing.
 
     Raises:
@@ -130,7 +141,7 @@ def sort_by_depth(values: FloatArray, rects: npt.NDArray[np.int16]) -> Splats:
             f"{n} Gaussians touch {slot_of[n]} tiles in all, at most {MAX_PAIRS} can be drawn; "
             "make them smaller or fewer",
         )
-    depth_bits = np.ascontiguousarray(values[:, 7]).view(np.int32)
+    depth_bits = np.ascontiguousarray(values[:, depth_column]).view(np.int32)
     order = binning.sort_by_depth(depth_bits, rects, np.empty(n, np.int64), np.empty(n, np.int64))
     return Splats(values, rects, slot_of, order)
 
@@ -143,7 +154,7 @@ def blend_rgb(
     images: Images,
 ) -> Lists:
     """Fill colours, alpha and depth of a ``size`` (width, height) picture."""
-    lists, listing = _empty_lists(splats, size)
+    lists, listing = empty_lists(splats, size)
     painting = (colors, lane_positions(), background, *size)
     work_together(passes.list_and_blend, 4, splats.values, listing, painting, images)
     return lists
@@ -159,7 +170,7 @@ def blend_rgb_backward(
     """Gradients in the splats from those in colours, alpha and depth."""
     n = colors.shape[0]
     result = _empty_footprints(n, 3)
-    slots = _SLOTS.take(int(lists.slot_of[n]) * blending_backward.SLOT_WIDTH)
+    slots = SLOTS.take(int(lists.slot_of[n]) * blending_backward.SLOT_WIDTH)
     painting = (colors, lane_positions(), *size)
     work_together(
         passes.unblend,
@@ -171,7 +182,7 @@ def blend_rgb_backward(
         slots,
         tuple(result),
     )
-    _SLOTS.give_back(slots)
+    SLOTS.give_back(slots)
     return result
 
 
@@ -179,7 +190,7 @@ def blend_channels(
     splats: Splats, colors: FloatArray, size: tuple[int, int], images: Images
 ) -> Lists:
     """Fill channels and depth together [H * W * (C + 1)], and alpha, over nothing."""
-    lists, listing = _empty_lists(splats, size)
+    lists, listing = empty_lists(splats, size)
     painting = (_with_depth(colors, splats.values), lane_positions(), *size)
     work_together(passes.list_and_blend_features, 4, splats.values, listing, painting, images)
     return lists
@@ -196,7 +207,7 @@ def blend_channels_backward(
     n, n_channels = colors.shape
     v_features = np.empty((n, n_channels + 1), np.float32)
     result = _empty_footprints(n, 0)
-    slots = _SLOTS.take(int(lists.slot_of[n]) * (16 + n_channels + 1))
+    slots = SLOTS.take(int(lists.slot_of[n]) * (16 + n_channels + 1))
     painting = (_with_depth(colors, values), lane_positions(), *size)
     results = (result.means2d, result.conics, result.opacities, v_features)
     work_together(
@@ -209,7 +220,7 @@ def blend_channels_backward(
         slots,
         results,
     )
-    _SLOTS.give_back(slots)
+    SLOTS.give_back(slots)
     return result._replace(
         colors=np.ascontiguousarray(v_features[:, :-1]),
         depths=np.ascontiguousarray(v_features[:, -1]),
@@ -236,7 +247,7 @@ def project_backward(
     )
 
 
-def _empty_lists(splats: Splats, size: tuple[int, int]) -> tuple[Lists, tuple[Any, ...]]:
+def empty_lists(splats: Splats, size: tuple[int, int]) -> tuple[Lists, tuple[Any, ...]]:
     """Lists to be filled, and what the pass that fills them takes."""
     n_tiles_x, n_tiles_y = (-(-side // projection.TILE) for side in size)
     n_tiles = n_tiles_x * n_tiles_y
@@ -276,4 +287,4 @@ class _Reused:
             self._arrays.append(array)
 
 
-_SLOTS = _Reused()
+SLOTS = _Reused()

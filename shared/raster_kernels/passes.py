@@ -18,7 +18,7 @@ from shared.raster_kernels.blending_features_backward import blend_features_back
 from shared.raster_kernels.gathering import gather_features, gather_rgb
 from shared.raster_kernels.projection import prepare_splats, project, project_backward
 
-INLINED = "fd34daf3cdf735d0"
+INLINED = "0f569fad385f4a3c"
 """Start of the SHA-256 of the files that the passes are made of."""
 
 

@@ -8,6 +8,7 @@ replace ``exp`` for every pixel.
 import numpy as np
 from numba import njit
 
+from shared.raster_kernels.quaternions import rotation_gradient, rotation_of
 from shared.raster_kernels.sharing import finish_one, take_next, wait_for
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}  # NaN and infinity stay meaningful
@@ -106,26 +107,6 @@ def prepare_splats(counter, means2d, conics, opacities, depths, width, height, s
             )
         finish_one(counter)
     wait_for(counter, (n + SHARE - 1) // SHARE)
-
-
-@njit(inline="always", fastmath=FLAGS, error_model="numpy")
-def rotation_of(quats, i):
-    """Rotation matrix rows of quaternion ``i`` (wxyz, any length above 0)."""
-    w, x, y, z = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
-    scale = np.float32(1) / np.sqrt(w * w + x * x + y * y + z * z)
-    w, x, y, z = w * scale, x * scale, y * scale, z * scale
-    one, two = np.float32(1), np.float32(2)
-    return (
-        one - two * (y * y + z * z),
-        two * (x * y - w * z),
-        two * (x * z + w * y),
-        two * (x * y + w * z),
-        one - two * (x * x + z * z),
-        two * (y * z - w * x),
-        two * (x * z - w * y),
-        two * (y * z + w * x),
-        one - two * (x * x + y * y),
-    )
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
@@ -337,30 +318,13 @@ def project_backward(
             g00, g01, g02 = t00 * vu0 + t10 * vv0, t00 * vu1 + t10 * vv1, t00 * vu2 + t10 * vv2
             g10, g11, g12 = t01 * vu0 + t11 * vv0, t01 * vu1 + t11 * vv1, t01 * vu2 + t11 * vv2
             g20, g21, g22 = t02 * vu0 + t12 * vv0, t02 * vu1 + t12 * vv1, t02 * vu2 + t12 * vv2
-            # The rotation matrix's derivative, then that of normalising the quaternion.
-            qw, qx, qy, qz = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
-            inverse_length = one / np.sqrt(qw * qw + qx * qx + qy * qy + qz * qz)
-            qw, qx, qy, qz = (
-                qw * inverse_length,
-                qx * inverse_length,
-                qy * inverse_length,
-                qz * inverse_length,
+            dw, dx, dy, dz = rotation_gradient(
+                quats, i, g00, g01, g02, g10, g11, g12, g20, g21, g22
             )
-            dw = two * (qx * (g21 - g12) + qy * (g02 - g20) + qz * (g10 - g01))
-            dx = two * (
-                qw * (g21 - g12) + qy * (g01 + g10) + qz * (g02 + g20) - two * qx * (g11 + g22)
-            )
-            dy = two * (
-                qw * (g02 - g20) + qx * (g01 + g10) + qz * (g12 + g21) - two * qy * (g00 + g22)
-            )
-            dz = two * (
-                qw * (g10 - g01) + qx * (g02 + g20) + qy * (g12 + g21) - two * qz * (g00 + g11)
-            )
-            along = qw * dw + qx * dx + qy * dy + qz * dz
-            v_quats[i, 0] = (dw - along * qw) * inverse_length
-            v_quats[i, 1] = (dx - along * qx) * inverse_length
-            v_quats[i, 2] = (dy - along * qy) * inverse_length
-            v_quats[i, 3] = (dz - along * qz) * inverse_length
+            v_quats[i, 0] = dw
+            v_quats[i, 1] = dx
+            v_quats[i, 2] = dy
+            v_quats[i, 3] = dz
             # The Jacobian depends on the mean too, except on a slope that was clamped.
             vjx = vt00 * r00 + vt01 * r01 + vt02 * r02
             vjxz = vt00 * r20 + vt01 * r21 + vt02 * r22

@@ -1,10 +1,7 @@
 """The CPU rasterizer against the float64 reference, its edge cases and its refusals."""
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import ModuleType
 
 import numba
 import pytest
@@ -13,8 +10,8 @@ from torch import Tensor
 
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
-from shared.raster_kernels import passes, spherical_harmonics
 from shared.rasterizer import ScreenStatistics
+from shared.rasterizer_checks import MAX_SIDE
 from shared.rasterizers import cpu
 from tests import reference_rasterizer
 from tests.rasterizer_scenes import (
@@ -276,7 +273,7 @@ def test_bad_background_is_refused(shape: tuple[int, ...]) -> None:
         (torch.eye(4), -torch.eye(3), WIDTH),
         (torch.eye(4), torch.ones(3, 3), WIDTH),
         (torch.eye(4), torch.eye(3), 0),
-        (torch.eye(4), torch.eye(3), cpu.MAX_SIDE + 1),
+        (torch.eye(4), torch.eye(3), MAX_SIDE + 1),
         (torch.eye(4, requires_grad=True), torch.eye(3), WIDTH),
     ],
 )
@@ -286,39 +283,3 @@ def test_bad_camera_is_refused(viewmat: Tensor, intrinsics: Tensor, width: int) 
         cpu.rasterize(single(), viewmat, intrinsics, width, HEIGHT)
 
     assert "bad_camera" == refusal.value.code
-
-
-@pytest.mark.parametrize(
-    ("kernels", "inlined"),
-    [
-        (
-            passes,
-            [
-                "binning",
-                "blending",
-                "blending_backward",
-                "blending_features",
-                "blending_features_backward",
-                "gathering",
-                "lane_memory",
-                "lanes",
-                "projection",
-                "sharing",
-                "tiles",
-            ],
-        ),
-        (spherical_harmonics, ["sharing"]),
-    ],
-    ids=["passes", "spherical_harmonics"],
-)
-def test_cached_kernels_know_what_they_inline(kernels: ModuleType, inlined: list[str]) -> None:
-    """``INLINED`` changes with the inlined files, so that Numba compiles again.
-
-    If this fails after a change, write the new digest into the file.
-    """
-    folder = Path(passes.__file__).parent
-
-    sources = b"".join((folder / f"{name}.py").read_bytes() for name in inlined)
-    digest = hashlib.sha256(sources).hexdigest()[:16]
-
-    assert digest == kernels.INLINED

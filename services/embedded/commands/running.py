@@ -6,8 +6,8 @@ from pathlib import Path
 
 from services.embedded.commands.words import Device
 from services.embedded.terminal import Terminal, open_terminal, print_json, progress_bar
+from shared import rasterizer_choice
 from shared.contracts.artifact import Manifest
-from shared.errors import MissingModel
 from shared.progress import Progress
 from shared.settings import read_settings
 
@@ -38,17 +38,6 @@ def prepare(terminal: Terminal) -> None:
 
 def choose_rasterizer(terminal: Terminal, device: Device) -> str:
     """Registry name of the rasterizer for ``device``; never chosen silently."""
-    from shared.plugins import plugin_names
-
-    has_gpu = False
-    if device != "cpu" and "gsplat_cuda" in plugin_names("shared.rasterizers"):
-        import torch
-
-        has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise MissingModel(
-            "no_gpu", "no GPU rasterizer can be used on this machine; use --device cpu"
-        )
-    name = "gsplat_cuda" if has_gpu else "cpu"
-    terminal.notes.print(f"rasterizer: {name}", highlight=False)
-    return name
+    choice = rasterizer_choice.choose_rasterizer(device)
+    terminal.notes.print(f"rasterizer: {choice.name} ({choice.reason})", highlight=False)
+    return choice.name

@@ -1,13 +1,12 @@
 """Options that several commands share, with their help."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from services.trainer.options import Preset
-
-Device = Literal["auto", "cpu", "cuda"]
+from shared.rasterizer_choice import Device
 
 ExistingFile = typer.Argument(exists=True, dir_okay=False)
 ExistingFolder = typer.Argument(exists=True, file_okay=False)
