@@ -22,7 +22,7 @@ from shared.geometry.rotations import (
     matrix_to_quaternion,
     multiply_quaternions,
 )
-from shared.head_model import HeadPose, joint_transforms, neutral_vertices
+from shared.head_model import HeadPose, joint_transforms, neutral_vertices, shaped_vertices
 from shared.rigging.body import BodyRule, body_transform, fit_body_rule, follow_head
 from shared.rigging.expression_code import (
     N_TURN_CODES,
@@ -215,7 +215,7 @@ class RiggedGaussians(nn.Module):
         torso takes a point to where the head takes it.
         """
         model = self.subject.head_model
-        shaped = self.neutral + torch.einsum("e,evc->vc", motion.expr[0], model.expr_basis)
+        shaped = shaped_vertices(model, self.neutral, motion)[0]
         rotations, shifts = joint_transforms(model.joints, motion)
         turn, shift = body_transform(body, self.rest_rotation, self.rest_shift, self.pivot)
         rotations = torch.cat([turn[None], rotations[0, 1:]])
