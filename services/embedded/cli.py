@@ -46,7 +46,6 @@ for command in (
     stages.animate,
     stages.render,
     stages.evaluate,
-    machine.models,
     machine.doctor,
     serve.serve,
     gateway.gateway,
@@ -55,6 +54,7 @@ for command in (
     worker.worker,
 ):
     app.command()(command)
+app.add_typer(machine.models_app, name="models")
 app.add_typer(tenants.app, name="tenant")
 
 

@@ -34,6 +34,8 @@ HAIR_DEPTH_RISE = 0.35
 grows with the distance from the face's outline."""
 
 
+STILL = 1e-9
+"""Eigenvalues below this share of the largest are zero."""
 MAX_DENSE_VERTICES = 3000
 """Up to so many vertices all vibrations are found at once; above, the slow ones alone."""
 LOWER_TEETH = 0.5
@@ -102,8 +104,10 @@ def depth_modes(model: HeadModel, rest: Floats) -> Floats:
     place = np.full(len(rest), -1)
     place[members] = np.arange(len(members))
     values, vectors = _vibrations(rest[members], place[faces])
-    modes = vectors[:, 1 : N_DEPTH_MODES + 1]
-    modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[1] / values[1 : len(modes.T) + 1])
+    # Each loose piece of the mesh has a constant of its own, which vibrates at no frequency.
+    first = int((values > STILL * values[-1]).argmax())
+    modes, values = (part[..., first : first + N_DEPTH_MODES] for part in (vectors, values))
+    modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[0] / values)
     peak = np.abs(modes).argmax(0)
     modes *= np.sign(modes[peak, np.arange(modes.shape[1])])  # an eigenvector's sign is arbitrary
     outline = landmarks_on(model, torch.from_numpy(rest))[list(FACE_OVAL)].numpy()

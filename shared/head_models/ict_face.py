@@ -25,12 +25,13 @@ from shared.scanned_heads.landmark_transfer import (
     Anchors,
     Embedding,
     Skin,
+    nearest_corners,
     nearest_points,
     transfer_landmarks,
 )
 from shared.scanned_heads.spreading import follow_landmarks
 from shared.scanned_heads.surface_regions import label_skin, neck_depths
-from shared.scanned_heads.torso import torso_below
+from shared.scanned_heads.torso import with_torso
 
 NEEDS_FILE = FILE
 """Made by ``talksplat models import ict-facekit``."""
@@ -73,7 +74,9 @@ def mean_head(models_dir: Path | None = None) -> MeanHead:
     irises = [_iris_embedding(ict, name, rig.joints[EYES[name]]) for name in reversed(EYES)]
     faces = np.concatenate([face.faces, *[iris.faces for iris in irises]])
     weights = np.concatenate([face.weights, *[iris.weights for iris in irises]])
-    model = _assembled(ict, rig, _regions(ict, marks), Embedding(faces, weights, face.trust))
+    model = with_torso(
+        _assembled(ict, rig, _regions(ict, marks), Embedding(faces, weights, face.trust))
+    )
     return MeanHead(
         model,
         joint_basis=torch.from_numpy(rig.joint_basis),
@@ -126,9 +129,7 @@ def _regions(ict: IctArrays, marks: Floats) -> Ints:
 
 
 def _assembled(ict: IctArrays, rig: IctRig, labels: Ints, embedding: Embedding) -> HeadModel:
-    """The model with a torso, and without the triangles labelled -1."""
-    torso = torso_below(np.zeros(3))
-    n, extra = len(ict.template), len(torso.vertices)
+    """The model without the triangles labelled -1."""
     is_kept = labels >= 0
     number = np.cumsum(is_kept) - 1
     kept = [index for index, name in enumerate(ict.names) if name != JAW_UNIT]
@@ -136,24 +137,17 @@ def _assembled(ict: IctArrays, rig: IctRig, labels: Ints, embedding: Embedding) 
     for part in EYES:
         units[:, slice(*PARTS[part])] = 0  # gaze is the joints' work
     corners = ict.faces[embedding.faces]
-    nearest = corners[np.arange(len(corners)), embedding.weights.argmax(1)]
-
-    def wider(fields: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(np.pad(fields, ((0, 0), (0, extra), (0, 0))))
-
-    rooted = np.tile([1.0, 0, 0, 0, 0], (extra, 1))
-    regions = np.concatenate([labels[is_kept], np.full(len(torso.faces), REGIONS.index("torso"))])
     return HeadModel(
-        template=_float(np.concatenate([ict.template, torso.vertices])),
-        shape_basis=wider(ict.identities),
-        expr_basis=wider(units),
+        template=_float(ict.template),
+        shape_basis=torch.from_numpy(ict.identities),
+        expr_basis=torch.from_numpy(units),
         expression_names=tuple(ict.names[index] for index in kept),
         joints=_float(rig.joints),
-        weights=_float(np.concatenate([rig.weights, rooted])),
-        faces=torch.from_numpy(np.concatenate([ict.faces[is_kept], torso.faces + n])),
-        face_regions=torch.from_numpy(regions.astype(np.uint8)),
-        landmark_vertices=torch.from_numpy(nearest),
-        pose_basis=wider(rig.pose_basis),
+        weights=_float(rig.weights),
+        faces=torch.from_numpy(ict.faces[is_kept]),
+        face_regions=torch.from_numpy(labels[is_kept].astype(np.uint8)),
+        landmark_vertices=torch.from_numpy(nearest_corners(corners, embedding)),
+        pose_basis=torch.from_numpy(rig.pose_basis),
         landmark_faces=torch.from_numpy(number[embedding.faces]),
         landmark_weights=_float(embedding.weights),
     )

@@ -90,6 +90,11 @@ def nearest_points(skin: Skin, points: Floats) -> Embedding:
     return _on_faces(skin, points, np.ones((len(points), len(skin.faces)), dtype=np.bool_))
 
 
+def nearest_corners(corners: Ints, embedding: Embedding) -> Ints:
+    """The corner of each landmark's triangle that it is nearest to. [L, 3] -> [L]"""
+    return corners[np.arange(len(corners)), embedding.weights.argmax(1)]
+
+
 def _dropped(skin: Skin, points: Floats) -> Embedding:
     """Nearest skin for each landmark, lips on their own side of the mouth."""
     share = skin.jaw_weights[skin.faces].mean(1)

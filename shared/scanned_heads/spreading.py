@@ -15,7 +15,7 @@ from shared.scanned_heads.landmark_transfer import Embedding
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HOLD = 100.0
+HOLD = 1e4
 """Stiffness between a landmark and the skin, against that of a 2.5 mm edge (4)."""
 REACH_M = 0.02
 """Way along the skin over which a displacement falls to a third."""
