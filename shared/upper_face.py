@@ -7,7 +7,14 @@ blendshapes). A dataset may bring numbers of its own (``talksplat import au``).
 import torch
 from torch import Tensor
 
-from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import (
+    HeadModel,
+    HeadPose,
+    landmark_patch,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+)
 
 UPPER_FACE_UNITS = (
     "browDown_L",
@@ -52,21 +59,17 @@ def upper_face_signal(model: HeadModel, shape: Tensor, pose: HeadPose) -> Tensor
 
 
 def _measured(model: HeadModel, shape: Tensor, pose: HeadPose) -> Tensor:
-    """Raise of the brows and closure of the lids, by the landmarks' vertices. -> [T, 7]"""
-    chosen = model.landmark_vertices[[*_LEFT.values(), *_RIGHT.values()]]
-    part = model._replace(
-        template=model.template[chosen],
-        shape_basis=model.shape_basis[:, chosen],
-        expr_basis=model.expr_basis[:, chosen],
-        weights=model.weights[chosen],
-    )
+    """Raise of the brows and closure of the lids, by the landmarks. -> [T, 7]"""
+    patch, _ = landmark_patch(model)
+    chosen = [*_LEFT.values(), *_RIGHT.values()]
     still = pose._replace(
         rotation=torch.zeros_like(pose.rotation),
         neck_pose=torch.zeros_like(pose.neck_pose),
         translation=torch.zeros_like(pose.translation),
     )
-    neutral = neutral_vertices(part, shape)
-    moved = pose_vertices(part, neutral, still)[..., 1]  # [T, 10] heights
+    at_rest = neutral_vertices(patch, shape)
+    neutral = landmarks_on(patch, at_rest)[chosen]
+    moved = landmarks_on(patch, pose_vertices(patch, at_rest, still))[:, chosen, 1]  # [T, 10]
     n = len(_LEFT)
     rest, now = neutral[:, 1].unflatten(0, (2, n)), moved.unflatten(1, (2, n))
     unit = _BROW_UNIT * (neutral[n - 1] - neutral[-1]).norm().clamp_min(1e-4)

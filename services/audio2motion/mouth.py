@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from shared.contracts.artifact import read_arrays, write_arrays
 from shared.contracts.motion_model import MOUTH_TABLE
-from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import (
+    HeadModel,
+    HeadPose,
+    landmark_patch,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+)
 from shared.landmarks import INNER_LIP_PAIRS, LIPS
 
 F32 = NDArray[np.float32]
@@ -68,8 +75,9 @@ def measure_lips(model: HeadModel, shape: F32, at: F32) -> Lips:
         eyes_pose=coefficients[:, -6:],
         translation=still,
     )
-    vertices = pose_vertices(model, neutral_vertices(model, torch.from_numpy(shape)), pose)
-    lips = vertices[:, model.landmark_vertices[list(LIPS)]].numpy()  # [P + 1, 40, 3]
+    patch, _ = landmark_patch(model)
+    vertices = pose_vertices(patch, neutral_vertices(patch, torch.from_numpy(shape)), pose)
+    lips = landmarks_on(patch, vertices)[:, list(LIPS)].numpy()  # [P + 1, 40, 3]
     effect = (lips[1:] - lips[0]) / _STEP
     rest = lips[0] - np.einsum("p,plc->lc", at, effect)
     return Lips(rest.astype(np.float32), effect.astype(np.float32))

@@ -57,7 +57,6 @@ for command in (
     stages.animate,
     stages.render,
     stages.evaluate,
-    machine.models,
     machine.doctor,
     serve.serve,
     gateway.gateway,
@@ -68,6 +67,7 @@ for command in (
     app.command()(command)
 app.add_typer(exporting.app, name="export")
 app.add_typer(importing.app, name="import")
+app.add_typer(machine.models_app, name="models")
 app.add_typer(tenants.app, name="tenant")
 
 

@@ -32,6 +32,8 @@ class RunOptions(BaseModel):
     """Seconds at the end of the capture kept from training and re-spoken for the scores."""
     motion_model: Path | None = None
     """Folder of another capture's motion model, for a capture without sound."""
+    head_model: str = "open_head"
+    """Registry name of the head model."""
     rasterizer: str = "cpu"
     """Registry name of the rasterizer."""
     seed: int = Field(default=0, ge=0)
@@ -45,6 +47,7 @@ class Flow(NamedTuple):
     speech: Path | None
     options: RunOptions
     out: Path
+    models_dir: Path | None = None
 
     @property
     def dataset(self) -> Path:
@@ -104,8 +107,12 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
     from services.trainer.train import train_avatar
 
     chosen = flow.options
-    prepare = PrepareOptions(holdout_seconds=chosen.holdout_seconds, seed=chosen.seed)
-    run_prepare = partial(prepare_dataset, flow.capture, prepare, flow.dataset)
+    prepare = PrepareOptions(
+        holdout_seconds=chosen.holdout_seconds, head_model=chosen.head_model, seed=chosen.seed
+    )
+    run_prepare = partial(
+        prepare_dataset, flow.capture, prepare, flow.dataset, models_dir=flow.models_dir
+    )
     yield Step(
         "preprocess",
         ("services/preprocess", "shared"),

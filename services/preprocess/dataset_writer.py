@@ -18,6 +18,7 @@ from services.preprocess.sound import SoundReport
 from services.preprocess.workspace import (
     CaptureReport,
     CropReport,
+    FitReport,
     Job,
     load_fit,
     load_report,
@@ -30,8 +31,6 @@ from shared.media.image import read_gray, read_rgb
 from shared.progress import Progress
 
 U8 = NDArray[np.uint8]
-
-HEAD_MODEL = "open_head"
 
 
 def run_write(job: Job, progress: Progress) -> None:
@@ -78,7 +77,7 @@ def run_write(job: Job, progress: Progress) -> None:
         capture_width=facts.width,
         capture_height=facts.height,
         crop_size=crop.size,
-        head_model=HEAD_MODEL,
+        head_model=load_report(job.space, "fit", FitReport).head_model,
         expression_names=list(fit.head_model.expression_names),
         tracker=facts.tracker,
         has_audio=sound.has_audio,

@@ -60,14 +60,12 @@ def adjusted_depth(head: Head, frames: Frames, by_depth: Floats, depth: Floats) 
 
 
 def with_depth(fit: HeadFit, modes: Floats, depth: Floats) -> HeadFit:
-    """The fit whose shape has the depth modes as further coefficients."""
+    """The fit with that depth; the change becomes a shape coefficient of one."""
     model = fit.head_model
-    along = torch.zeros(len(modes), *model.template.shape)
-    along[..., 2] = torch.from_numpy(modes).float()
-    coefficients = torch.from_numpy(depth).float()
-    moved = torch.einsum("m,mvc->vc", coefficients, along)
+    moved = torch.zeros_like(model.template)
+    moved[:, 2] = torch.from_numpy(depth @ modes).float()
     joints = model.joints.clone()
     for joint, iris in ((3, 473), (4, 468)):
         joints[joint] += moved[model.landmark_vertices[iris]]
-    model = model._replace(shape_basis=torch.cat([model.shape_basis, along]), joints=joints)
-    return fit._replace(head_model=model, shape=torch.cat([fit.shape, coefficients]))
+    model = model._replace(shape_basis=torch.cat([model.shape_basis, moved[None]]), joints=joints)
+    return fit._replace(head_model=model, shape=torch.cat([fit.shape, torch.ones(1)]))

@@ -33,6 +33,8 @@ class FaceRig(NamedTuple):
     jaw_weights: Floats  # [N]
     root: Floats  # [3] joint that the head turns about
     jaw: Floats  # [3] joint
+    jaw_correctives: Floats | None = None  # [9, N, 3] m per entry of the jaw's R - I
+    lowest_jaw: float = -0.6  # rad
 
 
 class Camera(NamedTuple):
@@ -123,7 +125,7 @@ def track_frames(
                 normal[:, :, :N_POSE] = 0
                 normal[:, range(N_POSE), range(N_POSE)] = 1
                 right[:, :N_POSE] = 0
-            block = _moved(block, np.linalg.solve(normal, right[..., None])[..., 0])
+            block = _moved(rig, block, np.linalg.solve(normal, right[..., None])[..., 0])
         blocks.append(block)
     return FrameStates(*[np.concatenate(values) for values in zip(*blocks, strict=True)])
 
@@ -183,7 +185,7 @@ def adjust_person(
     step[-1] = np.clip(step[-1], -0.2, 0.2)
     moves = np.stack([own - coupling @ step for own, coupling in kept])
     focal = camera.focal * float(np.exp(step[-1]))
-    return camera._replace(focal=focal), shape + step[:-1], _moved(states, moves)
+    return camera._replace(focal=focal), shape + step[:-1], _moved(rig, states, moves)
 
 
 def linear_response(
@@ -220,6 +222,9 @@ def _camera_points(
     """
     shaped = rest + np.tensordot(states.expr, rig.expr_basis, axes=1)
     opening = rotation_matrices(np.pad(states.jaw, ((0, 0), (0, 1))))
+    if rig.jaw_correctives is not None:
+        entries = (opening - np.eye(3)).reshape(len(opening), -1)
+        shaped += np.tensordot(entries, rig.jaw_correctives, axes=1)
     hinged = (shaped - rig.jaw) @ np.swapaxes(opening, 1, 2)
     weights = rig.jaw_weights[:, None]
     local = (1 - weights) * shaped + weights * (hinged + rig.jaw)
@@ -261,6 +266,12 @@ def _linearise(
     by_frame[..., :3] = by_world @ _cross_columns(turned)
     by_frame[..., 3:N_POSE] = by_world
     by_frame[..., N_POSE : N_POSE + N_JAW] = by_world @ (states.turn[:, None] @ swing)
+    if rig.jaw_correctives is not None:
+        for axis in range(N_JAW):
+            turned_axes = np.cross(np.eye(3)[axis], np.swapaxes(opening, 1, 2))
+            entries = np.swapaxes(turned_axes, 1, 2).reshape(n_frames, -1)
+            bulge = np.tensordot(entries, rig.jaw_correctives, axes=1)  # [T, N, 3] m per rad
+            by_frame[..., N_POSE + axis] += (by_rest @ bulge[..., None])[..., 0]
     # One product per landmark for all frames is several times faster than one per frame.
     stacked = by_rest.transpose(1, 0, 2, 3).reshape(n_points, 3 * n_frames, 3)
     by_expr = stacked @ np.moveaxis(rig.expr_basis, 0, -1)
@@ -294,12 +305,14 @@ def _frame_normals(linear: _Linearised, states: FrameStates) -> tuple[Floats, Fl
     return normal, right - strength * current
 
 
-def _moved(states: FrameStates, step: Floats) -> FrameStates:
+def _moved(rig: FaceRig, states: FrameStates, step: Floats) -> FrameStates:
     """States after a step; the rotation's part acts from the left."""
+    jaw = np.clip(states.jaw + step[:, N_POSE : N_POSE + N_JAW], -0.6, 0.6)
+    jaw[:, 0] = np.maximum(jaw[:, 0], rig.lowest_jaw)
     return FrameStates(
         rotation_matrices(np.clip(step[:, :3], -0.5, 0.5)) @ states.turn,
         states.shift + step[:, 3:N_POSE],
-        np.clip(states.jaw + step[:, N_POSE : N_POSE + N_JAW], -0.6, 0.6),
+        jaw,
         np.clip(states.expr + step[:, N_POSE + N_JAW :], -5, 5),
     )
 

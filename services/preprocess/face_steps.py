@@ -47,6 +47,7 @@ from services.preprocess.workspace import (
 )
 from shared.contracts.tracked_dataset import FPS, RejectedFrame
 from shared.errors import InvalidInput
+from shared.head_model import HeadSource, MeanHead
 from shared.landmarks import inter_ocular
 from shared.media.image import read_gray, read_rgb, write_jpeg, write_png
 from shared.media.video import VideoInfo, read_frames
@@ -127,7 +128,7 @@ def run_fit(job: Job, progress: Progress) -> None:
     landmarks = arrays["landmarks"].astype(np.float32)
     is_valid = arrays["is_valid"].astype(np.bool_)
     progress(0.0, "fitting the head")
-    fit = fit_head(landmarks, is_valid, facts.n_train, crop.size)
+    fit = fit_head(landmarks, is_valid, facts.n_train, crop.size, load_head(job))
     fit = fit_shell(fit, lambda index: read_gray(job.space.matte(index)), facts.n_train, is_valid)
     fit = refine_photometrically(
         fit,
@@ -137,7 +138,14 @@ def run_fit(job: Job, progress: Progress) -> None:
         part_of(progress, _SHARE_OF_LANDMARK_FIT, 1.0),
     )
     save_fit(job.space, fit)
-    save_report(job.space, "fit", _fit_report(fit, landmarks, is_valid, facts.n_train))
+    report = _fit_report(fit, landmarks, is_valid, facts.n_train)
+    save_report(job.space, "fit", report.model_copy(update={"head_model": job.options.head_model}))
+
+
+def load_head(job: Job) -> MeanHead:
+    """The chosen head model of the mean person."""
+    source = cast("HeadSource", load_plugin("shared.head_models", job.options.head_model))
+    return source.mean_head(job.models_dir)
 
 
 def run_regions(job: Job, progress: Progress) -> None:

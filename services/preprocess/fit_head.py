@@ -1,6 +1,4 @@
-"""Fits the open head to a person and tracks them: landmarks in, head-model parameters out."""
-
-from typing import NamedTuple
+"""Fits a head model to a person and tracks them: landmarks in, head-model parameters out."""
 
 import numpy as np
 import torch
@@ -8,13 +6,13 @@ from numpy.typing import NDArray
 
 from services.preprocess.face_bundle import (
     Camera,
-    FaceRig,
     Floats,
     adjust_person,
     initial_states,
     track_frames,
 )
 from services.preprocess.head_fit import (
+    SIGMA_SHARE,
     HeadFit,
     Split,
     face_rig,
@@ -23,20 +21,19 @@ from services.preprocess.head_fit import (
     smoothed_pose,
     with_states,
 )
-from services.preprocess.rig_refinement import refine_units
+from services.preprocess.person_model import Person, in_metres, person_model
+from services.preprocess.rig_refinement import refine_rest, refine_units
 from shared.errors import InvalidInput
 from shared.geometry.cameras import frontal_viewmat, intrinsics
-from shared.head_model import HeadModel
-from shared.head_models import open_head
+from shared.head_model import HeadModel, MeanHead
 from shared.landmarks import RIGID
-from shared.open_head_parts.canonical_face import INTER_OCULAR_M, N_FACE_VERTICES
+from shared.open_head_parts.canonical_face import INTER_OCULAR_M
 
 MAX_PERSON_FRAMES = 96
 """Training frames that shape and focal length are fitted on, evenly chosen."""
 MAX_UNIT_FRAMES = 600
 """The same for the expression units; more frames add time, not knowledge."""
 SHAPE_STRENGTH = 12.0
-UNIT_STRENGTH = 12.0
 """Landmark errors of neighbouring frames are alike: this many frames count as one."""
 N_PERSON_ROUNDS = 6
 N_UNIT_ROUNDS = 2
@@ -51,19 +48,12 @@ MAX_SIGMA = 5.0
 """No coefficient goes further from the mean person than this."""
 
 
-class _Person(NamedTuple):
-    """What the training frames fix for all frames."""
-
-    rig: FaceRig
-    shape: Floats
-    camera: Camera
-
-
 def fit_head(
     landmarks: NDArray[np.float32],
     is_valid: NDArray[np.bool_],
     n_train: int,
     image_size: int,
+    head: MeanHead,
 ) -> HeadFit:
     """Fit person, camera and frames to MediaPipe landmarks.
 
@@ -75,6 +65,7 @@ def fit_head(
         is_valid: Whether a frame's landmarks may be used. [T]
         n_train: Frames that the person may be learnt from.
         image_size: Side of the square crop, pixels.
+        head: The head model of the mean person.
 
     Raises:
         InvalidInput: ``too_few_frames`` when hardly any training frame is valid.
@@ -88,10 +79,10 @@ def fit_head(
         )
     marks = landmarks.astype(np.float64)
     split = Split(is_valid, n_train)
-    mean_model = open_head.build()
-    person = _fit_person(mean_model, marks[train], image_size)
+    person = _fit_person(head, marks[train], image_size)
     rig, camera, shape = person.rig, person.camera, person.shape
-    evidence = landmark_evidence(marks[split.valid], inter_ocular(marks[train]))
+    trust = head.landmark_trust.double().numpy()
+    evidence = landmark_evidence(marks[split.valid], inter_ocular(marks[train]), trust)
     start = initial_states(rig, camera, evidence, np.array(RIGID))
     states = track_frames(rig, camera, evidence, start, shape=shape, n_rounds=N_TRACK_ROUNDS)
     states = track_frames(
@@ -103,7 +94,10 @@ def fit_head(
         n_rounds=2,
         is_pose_fixed=True,
     )
-    model, scale = _in_metres(_person_model(mean_model, person))
+    model, shape = person_model(head, person)
+    scale = 1.0
+    if head.freedom.is_scaled:
+        model, scale = in_metres(model)
     # The mean head goes to the world's origin: the camera steps back by as much as it was off.
     back = float(states.shift[split.valid < n_train, 2].mean())
     states = states._replace(shift=scale * (states.shift - [0, 0, back]))
@@ -111,12 +105,17 @@ def fit_head(
     return with_states(_empty_fit(model, shape, camera, len(marks)), camera, states, marks, split)
 
 
-def _fit_person(model: HeadModel, marks: Floats, image_size: int) -> _Person:
+def _fit_person(head: MeanHead, marks: Floats, image_size: int) -> Person:
     """Shape, focal length and expression units from training frames."""
-    rig = face_rig(model)
+    freedom = head.freedom
+    rig = face_rig(head.model, freedom.lowest_jaw)
+    trust = head.landmark_trust.double().numpy()
     eye_distance = inter_ocular(marks)
     every = max(1, -(-len(marks) // MAX_PERSON_FRAMES))
-    evidence = landmark_evidence(marks[::every], eye_distance)
+    evidence = landmark_evidence(marks[::every], eye_distance, trust)
+    # An offset is the same in all frames: with one, more frames do not make the shape surer.
+    offset_sigmas = freedom.offset_m / (SIGMA_SHARE * INTER_OCULAR_M)
+    strength = SHAPE_STRENGTH + len(evidence.landmarks) * offset_sigmas**2
     focal = TYPICAL_DISTANCE_M * eye_distance / INTER_OCULAR_M
     camera = Camera(focal, TYPICAL_DISTANCE_M, image_size)
     shape = np.zeros(len(rig.shape_basis))
@@ -128,45 +127,21 @@ def _fit_person(model: HeadModel, marks: Floats, image_size: int) -> _Person:
             evidence,
             states,
             shape=shape,
-            shape_strength=SHAPE_STRENGTH,
+            shape_strength=strength,
             log_focal_prior=(np.log(focal), LOG_DISTANCE_SPREAD),
         )
     shape = np.clip(shape, -MAX_SIGMA, MAX_SIGMA)
     every = max(1, -(-len(marks) // MAX_UNIT_FRAMES))
-    evidence = landmark_evidence(marks[::every], eye_distance)
+    evidence = landmark_evidence(marks[::every], eye_distance, trust)
     states = initial_states(rig, camera, evidence, np.array(RIGID))
+    known = {"shape": shape, "rigid": np.array(RIGID)}
     for _ in range(N_UNIT_ROUNDS):
         states = track_frames(rig, camera, evidence, states, shape=shape, n_rounds=N_TRACK_ROUNDS)
-        rig = refine_units(
-            rig,
-            camera,
-            evidence,
-            states,
-            shape=shape,
-            strength=UNIT_STRENGTH,
-            rigid=np.array(RIGID),
-        )
-    return _Person(rig, shape, camera)
-
-
-def _person_model(model: HeadModel, person: _Person) -> HeadModel:
-    """The head model with the person's units carried to all vertices, and their joints."""
-    units = torch.from_numpy(person.rig.expr_basis).float()
-    change = open_head.carry_expression(units - model.expr_basis[:, :N_FACE_VERTICES])
-    joints = open_head.joints_of(model, torch.from_numpy(person.shape).float())
-    return model._replace(expr_basis=model.expr_basis + change, joints=joints)
-
-
-def _in_metres(model: HeadModel) -> tuple[HeadModel, float]:
-    """The model scaled to adult eyes' distance, which one camera cannot measure; the factor."""
-    scale = float(INTER_OCULAR_M / (model.joints[3] - model.joints[4]).norm())
-    scaled = model._replace(
-        template=model.template * scale,
-        shape_basis=model.shape_basis * scale,
-        expr_basis=model.expr_basis * scale,
-        joints=model.joints * scale,
-    )
-    return scaled, scale
+        if freedom.offset_m:
+            rig = refine_rest(rig, camera, evidence, states, spread_m=freedom.offset_m, **known)
+        if freedom.units_m:
+            rig = refine_units(rig, camera, evidence, states, spread_m=freedom.units_m, **known)
+    return Person(rig, shape, camera)
 
 
 def _empty_fit(model: HeadModel, shape: Floats, camera: Camera, n_frames: int) -> HeadFit:

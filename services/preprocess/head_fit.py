@@ -20,9 +20,16 @@ from services.preprocess.face_bundle import (
 from services.preprocess.gaze import eye_turns
 from services.preprocess.pose_smoothing import smooth_parts
 from shared.geometry.cameras import project
-from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import (
+    N_FACE_LANDMARKS,
+    HeadModel,
+    HeadPose,
+    landmark_patch,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+)
 from shared.landmarks import FACE_OVAL
-from shared.open_head_parts.canonical_face import N_FACE_VERTICES
 
 SIGMA_SHARE = 0.012
 """Landmark error as a share of the inter-ocular distance: MediaPipe's jitter, and its bias."""
@@ -37,6 +44,9 @@ SLOW_STIFFNESS = 0.5
 FILL_STIFFNESS = 1e-6
 """Leaves measured frames as they are and only bridges those without measurement."""
 BLOCK = 256
+JAW_ENTRIES = slice(9, 18)
+"""The jaw's nine entries of R - I among the pose correctives."""
+MIN_TRUST = 0.02
 
 
 class HeadFit(NamedTuple):
@@ -66,21 +76,28 @@ class Split(NamedTuple):
         return np.flatnonzero(self.is_valid)
 
 
-def face_rig(model: HeadModel) -> FaceRig:
-    """The face part of a head model, in float64."""
+def face_rig(model: HeadModel, lowest_jaw: float = -0.6) -> FaceRig:
+    """A head model at its face landmarks, in float64.
+
+    A landmark between vertices is skinned as one of its own; its corners are so near to each
+    other that their own skinning differs by hundredths of a millimetre.
+    """
 
     def face(values: Tensor) -> Floats:
-        vertices: Floats = values[..., :N_FACE_VERTICES, :].double().numpy()
-        return vertices
+        at: Floats = landmarks_on(model, values.double())[..., :N_FACE_LANDMARKS, :].numpy()
+        return at
 
     joints = model.joints.double().numpy()
+    basis = model.pose_basis
     return FaceRig(
         face(model.template),
         face(model.shape_basis),
         face(model.expr_basis),
-        model.weights[:N_FACE_VERTICES, 2].double().numpy(),
+        face(model.weights)[:, 2],
         joints[0],
         joints[2],
+        None if basis is None else face(basis[JAW_ENTRIES]),
+        lowest_jaw,
     )
 
 
@@ -89,13 +106,20 @@ def inter_ocular(marks: Floats) -> float:
     return float(np.median(np.linalg.norm(marks[:, 468, :2] - marks[:, 473, :2], axis=1)))
 
 
-def landmark_evidence(marks: Floats, eye_distance: float) -> Evidence:
-    """Landmarks of the face with their trust."""
-    factor = np.ones(N_FACE_VERTICES)
-    factor[list(FACE_OVAL)] = OUTLINE_FACTOR
+def landmark_evidence(marks: Floats, eye_distance: float, trust: Floats) -> Evidence:
+    """Landmarks of the face with their spread; wider where their place on the mesh is guessed.
+
+    Args:
+        marks: Landmarks. [T, 478, 3] px
+        eye_distance: Between the irises. px
+        trust: ``MeanHead.landmark_trust``. [468]
+    """
+    factor = 1 / np.sqrt(np.maximum(trust, MIN_TRUST))
+    outline = list(FACE_OVAL)
+    factor[outline] = np.maximum(factor[outline], OUTLINE_FACTOR)
     # Depth has one spread for all landmarks, since it is compared after centring.
     sigma = np.stack([factor, factor, np.full_like(factor, DEPTH_FACTOR)], axis=1)
-    return Evidence(marks[:, :N_FACE_VERTICES], SIGMA_SHARE * eye_distance * sigma)
+    return Evidence(marks[:, :N_FACE_LANDMARKS], SIGMA_SHARE * eye_distance * sigma)
 
 
 def smoothed_pose(states: FrameStates, split: Split, stiffness: float) -> FrameStates:
@@ -153,14 +177,14 @@ def with_states(
 
 def landmarks_of(fit: HeadFit) -> Floats:
     """Where the fit has MediaPipe's landmarks: pixels, and depth in pixels. [T, 478, 3]"""
-    model = fit.head_model
+    model, _ = landmark_patch(fit.head_model)
     neutral = neutral_vertices(model, fit.shape)
     K = fit.Ks[0]
     found = []
     for start in range(0, len(fit.expr), BLOCK):
         part = slice(start, start + BLOCK)
         pose = HeadPose(*[getattr(fit, name)[part] for name in HeadPose._fields])
-        vertices = pose_vertices(model, neutral, pose)[:, model.landmark_vertices]
+        vertices = landmarks_on(model, pose_vertices(model, neutral, pose))
         pixels = project(vertices, fit.viewmat, K)
         depth = (fit.viewmat[2, 3] - vertices[..., 2:]) * K[0, 0] / fit.viewmat[2, 3]
         found.append(torch.cat([pixels, depth], -1))
@@ -190,7 +214,10 @@ def follow_pose(fit: HeadFit, target: Floats, pose: tuple[Floats, Floats], split
     states = track_frames(
         face_rig(fit.head_model),
         camera,
-        landmark_evidence(target[valid], inter_ocular(target[: split.n_train])),
+        # The target is the fit's own, so all of it is equally trusted.
+        landmark_evidence(
+            target[valid], inter_ocular(target[: split.n_train]), np.ones(N_FACE_LANDMARKS)
+        ),
         states,
         shape=fit.shape.double().numpy(),
         n_rounds=3,

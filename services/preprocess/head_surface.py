@@ -5,18 +5,25 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
 from scipy.spatial import cKDTree
 
 from shared.contracts.tracked_dataset import REGIONS
-from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import (
+    HeadModel,
+    HeadPose,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+)
 from shared.landmarks import FACE_OVAL
-from shared.open_head_parts.canonical_face import N_FACE_VERTICES
-from shared.open_head_parts.fields import graph_laplacian
+from shared.open_head_parts.fields import graph_laplacian, sparse_laplacian
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-REGIONS_USED = ("face", "lips", "nose", "brows", "hair")
+FACE_REGIONS = ("face", "lips", "nose", "brows")
+REGIONS_USED = (*FACE_REGIONS, "hair")
 MIN_FACING = 0.25
 """Cosine between a triangle's normal and the front below which it gets no points."""
 N_DEPTH_MODES = 100
@@ -27,6 +34,12 @@ HAIR_DEPTH_RISE = 0.35
 grows with the distance from the face's outline."""
 
 
+STILL = 1e-9
+"""Eigenvalues below this share of the largest are zero."""
+MAX_DENSE_VERTICES = 3000
+"""Up to so many vertices all vibrations are found at once; above, the slow ones alone."""
+LOWER_TEETH = 0.5
+"""Share of the jaw joint above which a tooth is a lower one."""
 BACK_FADE = 0.6
 """Depth is free where normals point forward and fixed where they point back by this much."""
 
@@ -50,7 +63,12 @@ def surface_points(
     normals /= np.maximum(double_area, 1e-12)[:, None]
     area_px = 0.5 * double_area * normals[:, 2] * pixels_per_metre**2
     is_seen = normals[:, 2] > MIN_FACING
-    counts = np.where(is_seen, np.ceil(area_px / spacing**2), 0).astype(np.int64)
+    wanted = np.where(is_seen, area_px / spacing**2, 0.0)
+    if np.median(wanted[is_seen]) < 1:
+        # A mesh finer than the points gives one for each so much area, not one per triangle.
+        counts = np.diff(np.floor(np.cumsum(wanted)), prepend=0.0).astype(np.int64)
+    else:
+        counts = np.ceil(wanted).astype(np.int64)
     owner = np.repeat(np.arange(len(faces)), counts)
     turn = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     # The R2 sequence (Roberts 2018) spreads any number of points evenly, without a seed.
@@ -85,19 +103,22 @@ def depth_modes(model: HeadModel, rest: Floats) -> Floats:
     members = np.unique(faces)
     place = np.full(len(rest), -1)
     place[members] = np.arange(len(members))
-    values, vectors = np.linalg.eigh(graph_laplacian(rest[members], place[faces]))
-    modes = vectors[:, 1 : N_DEPTH_MODES + 1]
-    modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[1] / values[1 : len(modes.T) + 1])
+    values, vectors = _vibrations(rest[members], place[faces])
+    # Each loose piece of the mesh has a constant of its own, which vibrates at no frequency.
+    first = int((values > STILL * values[-1]).argmax())
+    modes, values = (part[..., first : first + N_DEPTH_MODES] for part in (vectors, values))
+    modes = modes / np.sqrt((modes**2).mean(0)) * np.sqrt(values[0] / values)
     peak = np.abs(modes).argmax(0)
     modes *= np.sign(modes[peak, np.arange(modes.shape[1])])  # an eigenvector's sign is arbitrary
-    away, _ = cKDTree(rest[list(FACE_OVAL)]).query(rest[members])
-    away[members < N_FACE_VERTICES] = 0
+    outline = landmarks_on(model, torch.from_numpy(rest))[list(FACE_OVAL)].numpy()
+    away, _ = cKDTree(outline).query(rest[members])
+    is_face = np.isin(members, vertices_of(model, FACE_REGIONS))
+    away[is_face] = 0
     spread_m = np.minimum(FACE_DEPTH_M + HAIR_DEPTH_RISE * away, HAIR_DEPTH_M)
     # No camera sees the back; it stays as built.
     spread_m *= np.clip(1 + _forwardness(rest, faces)[members] / BACK_FADE, 0, 1)
     modes *= spread_m[:, None]
     # What is neither face nor hair goes with the face vertex next to it.
-    is_face = members < N_FACE_VERTICES
     _, nearest = cKDTree(rest[members[is_face]]).query(rest)
     spread = modes[is_face][nearest]  # [V, M]
     spread[members] = modes
@@ -105,6 +126,24 @@ def depth_modes(model: HeadModel, rest: Floats) -> Floats:
         spread[vertices] = spread[vertices].mean(0)
     result: Floats = spread.T.copy()
     return result
+
+
+def vertices_of(model: HeadModel, regions: tuple[str, ...]) -> Ints:
+    """Vertices of the triangles of some regions, in order."""
+    labels = [REGIONS.index(name) for name in regions]
+    return np.unique(model.faces.numpy()[np.isin(model.face_regions.numpy(), labels)])
+
+
+def _vibrations(vertices: Floats, faces: Ints) -> tuple[Floats, Floats]:
+    """Slowest vibrations of a mesh, the constant first: values [M], vectors [V, M]."""
+    if len(vertices) <= MAX_DENSE_VERTICES:
+        values, vectors = np.linalg.eigh(graph_laplacian(vertices, faces))
+        return values, vectors
+    laplacian = sparse_laplacian(vertices, faces)
+    # Loose pieces and a start of our own: equal meshes give equal modes.
+    start = np.linspace(1.0, 2.0, len(vertices))
+    values, vectors = eigsh(laplacian, N_DEPTH_MODES + 1, sigma=-1e-3, v0=start)
+    return values, vectors
 
 
 def _forwardness(rest: Floats, faces: Ints) -> Floats:
@@ -127,7 +166,6 @@ def _rigid_parts(model: HeadModel) -> list[Ints]:
     """Vertices of each eyeball and each row of teeth."""
     weights = model.weights.numpy()
     parts = [np.flatnonzero(weights[:, joint] > 0) for joint in (3, 4)]
-    is_tooth = model.face_regions.numpy() == REGIONS.index("teeth")
-    teeth = np.unique(model.faces.numpy()[is_tooth])
-    lower = weights[teeth, 2] > 0
+    teeth = vertices_of(model, ("teeth",))
+    lower = weights[teeth, 2] > LOWER_TEETH
     return [*parts, teeth[lower], teeth[~lower]]

@@ -35,6 +35,8 @@ class PrepareOptions(BaseModel):
     """Widens the crop: 2 shows twice as much around the head."""
     tracker: str = "mediapipe_mesh"
     """Registry name of the landmark tracker."""
+    head_model: str = "open_head"
+    """Registry name of the head model that is fitted; others than the default need a file."""
     seed: int = Field(default=0, ge=0)
     """Seeds what is drawn at random."""
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from services.preprocess.dataset_writer import run_write
-from services.preprocess.face_steps import run_crop, run_fit, run_regions, run_track, sha256_of
+from services.preprocess.face_steps import (
+    load_head,
+    run_crop,
+    run_fit,
+    run_regions,
+    run_track,
+    sha256_of,
+)
 from services.preprocess.options import PrepareOptions, Step
 from services.preprocess.scene_steps import run_matte, run_plate
 from services.preprocess.sound import write_sound
@@ -30,7 +37,11 @@ from shared.progress import Progress, part_of
 
 
 def prepare_dataset(
-    capture: Path, options: PrepareOptions, out: Path, progress: Progress
+    capture: Path,
+    options: PrepareOptions,
+    out: Path,
+    progress: Progress,
+    models_dir: Path | None = None,
 ) -> TrackedDatasetManifest | None:
     """Turn ``capture`` into a tracked dataset in ``out``.
 
@@ -39,6 +50,7 @@ def prepare_dataset(
         options: What to do; steps before ``options.from_step`` are taken from ``out``.
         out: The dataset folder; made if it is not there.
         progress: Told how far it is.
+        models_dir: Folder of the operator's model files, for head models that need one.
 
     Returns:
         The manifest, or None when ``options.to_step`` comes before ``write``.
@@ -48,7 +60,9 @@ def prepare_dataset(
             ``several_faces``, ``face_too_small``, ``shot_cut``, ``too_short``, ``still_image``,
             ``unreadable_media``, ...).
     """
-    job = Job(capture, options, Workspace(out))
+    job = Job(capture, options, Workspace(out), models_dir)
+    if "fit" in options.steps():
+        load_head(job)  # a missing model file is told before an hour of work
     out.mkdir(parents=True, exist_ok=True)
     if options.from_step != "track":
         _check_same(job)

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from services.preprocess.head_fit import HeadFit
+from services.preprocess.head_fit import HeadFit, landmarks_of
 from services.preprocess.regions import ProjectedMesh
 from shared.geometry.cameras import project, to_camera
-from shared.head_model import HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import N_FACE_LANDMARKS, HeadPose, neutral_vertices, pose_vertices
 
 F32 = NDArray[np.float32]
 
@@ -73,10 +73,6 @@ def landmark_errors(fit: HeadFit, landmarks: F32) -> F32:
     Returns:
         One error per frame. [T]
     """
-    vertices = fit.head_model.landmark_vertices[:468].numpy()
-    errors = np.zeros(len(landmarks), dtype=np.float32)
-    for frame in range(len(landmarks)):
-        points = project_head(fit, frame).mesh.points[vertices]
-        squares = ((points - landmarks[frame, :468, :2]) ** 2).sum(axis=-1)
-        errors[frame] = np.sqrt(squares.mean())
-    return errors
+    face = slice(0, N_FACE_LANDMARKS)
+    apart = landmarks_of(fit)[:, face, :2] - landmarks[:, face, :2]
+    return np.asarray(np.sqrt(np.square(apart).sum(-1).mean(-1)), dtype=np.float32)

@@ -17,8 +17,8 @@ from services.preprocess.face_bundle import (
     linear_response,
 )
 
-UNIT_SIGMA_M = 0.0006
-"""How far a person's unit may be expected to differ from the built one, per axis."""
+STRENGTH = 12.0
+"""Weight of the prior; above one because neighbouring frames repeat each other."""
 CHUNK = 64
 """Face vertices solved at once."""
 
@@ -30,7 +30,7 @@ def refine_units(
     states: FrameStates,
     *,
     shape: Floats,
-    strength: float,
+    spread_m: float,
     rigid: NDArray[np.int64],
 ) -> FaceRig:
     """The rig with units that explain these frames' landmarks better.
@@ -41,14 +41,14 @@ def refine_units(
         evidence: Landmarks of training frames.
         states: Their tracked states.
         shape: The person's coefficients.
-        strength: Weight of the prior; above one because neighbouring frames repeat each other.
+        spread_m: How far a person's unit may be expected to differ from the built one, per axis.
         rigid: Vertices that expression hardly moves; what turns, shifts or scales them all is
             head pose and is taken out of the units.
     """
     residual, by_rest = linear_response(rig, camera, evidence, shape, states)
     n_units, n_points = rig.expr_basis.shape[:2]
     outer = (states.expr[:, :, None] * states.expr[:, None]).reshape(len(states.expr), -1)
-    prior = strength / UNIT_SIGMA_M**2 * np.eye(3 * n_units)
+    prior = STRENGTH / spread_m**2 * np.eye(3 * n_units)
     change = np.zeros((n_points, n_units, 3))
     for start in range(0, n_points, CHUNK):
         response = by_rest[:, start : start + CHUNK]  # [T, n, 3, 3]
@@ -67,6 +67,35 @@ def refine_units(
     change = np.swapaxes(change, 0, 1)  # [E, N, 3]
     rest = rig.rest + np.tensordot(shape, rig.shape_basis, axes=1)
     return rig._replace(expr_basis=rig.expr_basis + _without_motion(change, rest, rigid))
+
+
+def refine_rest(
+    rig: FaceRig,
+    camera: Camera,
+    evidence: Evidence,
+    states: FrameStates,
+    *,
+    shape: Floats,
+    spread_m: float,
+    rigid: NDArray[np.int64],
+) -> FaceRig:
+    """The rig whose rest face has what all frames show beside the shape basis.
+
+    Args:
+        rig: Rig with the rest face as it is.
+        camera: The camera.
+        evidence: Landmarks of training frames.
+        states: Their tracked states.
+        shape: The person's coefficients.
+        spread_m: How far the rest face may be expected to differ, per axis.
+        rigid: As for ``refine_units``.
+    """
+    residual, by_rest = linear_response(rig, camera, evidence, shape, states)
+    pull = (np.swapaxes(by_rest, 2, 3) @ residual[..., None])[..., 0].sum(0)  # [N, 3]
+    normal = (np.swapaxes(by_rest, 2, 3) @ by_rest).sum(0)  # [N, 3, 3]
+    offset = np.linalg.solve(normal + STRENGTH / spread_m**2 * np.eye(3), pull[..., None])[..., 0]
+    rest = rig.rest + np.tensordot(shape, rig.shape_basis, axes=1)
+    return rig._replace(rest=rig.rest + _without_motion(offset[None], rest, rigid)[0])
 
 
 def _without_motion(change: Floats, rest: Floats, rigid: NDArray[np.int64]) -> Floats:

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
+from scipy.spatial import cKDTree
 
 from services.preprocess.head_fit import HeadFit
-from shared.contracts.tracked_dataset import REGIONS
+from services.preprocess.head_surface import FACE_REGIONS, vertices_of
 from shared.geometry.cameras import project
-from shared.head_model import HeadPose, neutral_vertices, pose_vertices
-from shared.landmarks import FACE_OVAL
-from shared.open_head_parts.canonical_face import N_FACE_VERTICES
+from shared.head_model import HeadPose, landmarks_on, neutral_vertices, pose_vertices
+from shared.landmarks import CHIN, FACE_OVAL, FOREHEAD_TOP
 
 ReadMatte = Callable[[int], NDArray[np.uint8]]
 Floats = NDArray[np.float64]
@@ -67,11 +67,9 @@ def fit_shell(
 
 
 def _shell_vertices(fit: HeadFit) -> Ints:
-    """Vertices of the shell that are not the face's."""
+    """Vertices of the shell that are neither the face's nor the ears'."""
     model = fit.head_model
-    is_hair = model.face_regions.numpy() == REGIONS.index("hair")
-    vertices = np.unique(model.faces.numpy()[is_hair])
-    return vertices[vertices >= N_FACE_VERTICES]
+    return np.setdiff1d(vertices_of(model, ("hair",)), vertices_of(model, (*FACE_REGIONS, "ears")))
 
 
 def _exit_ratios(
@@ -80,11 +78,11 @@ def _exit_ratios(
     """Radius at which each ray leaves the matte over the head's own radius, NaN unknown. [R]"""
     pose = HeadPose(*[getattr(fit, name)[[frame]] for name in HeadPose._fields])
     posed = pose_vertices(fit.head_model, rest, pose)[0]
-    members = np.concatenate([np.arange(N_FACE_VERTICES), _shell_vertices(fit)])
+    shell = _shell_vertices(fit)
+    members = np.concatenate([vertices_of(fit.head_model, FACE_REGIONS), shell])
     pixels = project(posed[members], fit.viewmat, fit.Ks[frame]).double().numpy()
-    is_shell = members >= N_FACE_VERTICES
-    centre = pixels[is_shell].mean(0)
-    roll = _roll(posed.double().numpy())
+    centre = pixels[-len(shell) :].mean(0)
+    roll = _roll(landmarks_on(fit.head_model, posed).double().numpy())
     offset = pixels - centre
     radius = np.linalg.norm(offset, axis=1)
     angle = (np.arctan2(offset[:, 0], -offset[:, 1]) - roll + np.pi) % (2 * np.pi) - np.pi
@@ -104,9 +102,9 @@ def _exit_ratios(
     return np.where(is_known, RADII[first], np.nan)
 
 
-def _roll(posed: Floats) -> float:
-    """Tilt of the head in the picture, from chin (152) to forehead (10), clockwise."""
-    up = posed[10] - posed[152]
+def _roll(marks: Floats) -> float:
+    """Tilt of the head in the picture, from chin to forehead, clockwise."""
+    up = marks[FOREHEAD_TOP] - marks[CHIN]
     return float(np.arctan2(up[0], up[1]))
 
 
@@ -130,8 +128,9 @@ def _scaled(fit: HeadFit, rest: Floats, shell: Ints, known: Floats) -> HeadFit:
     for _ in range(3):
         ratio = np.convolve(np.pad(ratio, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     ratio = np.clip(np.interp(angle, np.linspace(-np.pi, np.pi, 73), ratio), *RATIO_RANGE)
-    outline = rest[list(FACE_OVAL)]
-    away = np.linalg.norm(rest[shell][:, None] - outline, axis=2).min(1)
+    marks = landmarks_on(fit.head_model, torch.from_numpy(rest)).numpy()
+    outline = np.concatenate([marks[list(FACE_OVAL)], rest[vertices_of(fit.head_model, ("ears",))]])
+    away, _ = cKDTree(outline).query(rest[shell])
     share = np.clip(away / FULL_AFTER_M, 0, 1)
     moved = np.zeros_like(rest)
     moved[shell] = offset * ((ratio - 1) * share)[:, None]

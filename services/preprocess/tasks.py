@@ -16,8 +16,9 @@ def prepare(inputs: Path, options: dict[str, Any], out: Path, progress: Progress
     from services.preprocess.prepare import prepare_dataset
     from shared.compute import prepare_compute
 
-    prepare_compute(read_settings(os.environ))
-    manifest = prepare_dataset(inputs / "capture", chosen, out, progress)
+    settings = read_settings(os.environ)
+    prepare_compute(settings)
+    manifest = prepare_dataset(inputs / "capture", chosen, out, progress, settings.models_dir)
     return (
         {}
         if manifest is None

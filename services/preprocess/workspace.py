@@ -77,6 +77,8 @@ class PlateReport(Report):
 class FitReport(Report):
     """Left by ``fit``."""
 
+    head_model: str = "open_head"
+    """Registry name."""
     error_px_train: float
     error_px_held_out: float | None
     """Root mean square distance of mesh and landmarks, median over valid frames, crop pixels."""
@@ -113,6 +115,8 @@ class Job(NamedTuple):
     capture: Path
     options: PrepareOptions
     space: Workspace
+    models_dir: Path | None
+    """Folder of the operator's model files."""
 
 
 R = TypeVar("R", bound=BaseModel)

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.avatar_method import AvatarModel, Performance, Subject
-from shared.head_model import HeadModel, HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import (
+    HeadModel,
+    HeadPose,
+    landmark_patch,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+)
 from shared.landmarks import FACE_OVAL
 from shared.layers import Layers
 
@@ -41,15 +48,9 @@ class Artefacts(NamedTuple):
 
 def face_outlines(subject: Subject, motion: HeadPose) -> Tensor:
     """The face's outline in world space. -> [T, 36, 3]"""
-    model = subject.head_model
-    chosen = model.landmark_vertices[list(FACE_OVAL)]
-    part = model._replace(
-        template=model.template[chosen],
-        shape_basis=model.shape_basis[:, chosen],
-        expr_basis=model.expr_basis[:, chosen],
-        weights=model.weights[chosen],
-    )
-    return _pose_in_parts(part, neutral_vertices(part, subject.shape), motion)
+    patch, _ = landmark_patch(subject.head_model)
+    posed = _pose_in_parts(patch, neutral_vertices(patch, subject.shape), motion)
+    return landmarks_on(patch, posed)[:, list(FACE_OVAL)]
 
 
 def canonical_lengths(model: AvatarModel, performance: Performance, pose: HeadPose) -> Tensor:

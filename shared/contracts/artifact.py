@@ -124,6 +124,19 @@ def read_arrays(path: Path, table: Mapping[str, Column]) -> Arrays:
     return arrays
 
 
+def array_names(path: Path) -> list[str]:
+    """Names of the arrays in an npz file, for tables with optional rows.
+
+    Raises:
+        InvalidInput: ``bad_arrays`` when it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            return list(stored.files)
+    except (AttributeError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidInput("bad_arrays", f"{path} cannot be read: {error}") from error
+
+
 def check_arrays(
     arrays: Mapping[str, NDArray[np.generic]], table: Mapping[str, Column], name: str
 ) -> None:

@@ -68,7 +68,7 @@ def build_open_head() -> HeadModel:
     labels = [REGIONS.index(item.part.region) for item in placed]
     regions = np.concatenate(
         [
-            _face_regions(face),
+            face_regions(face),
             *[np.full(len(i.faces), k) for i, k in zip(placed, labels, strict=True)],
         ]
     )
@@ -87,12 +87,11 @@ def build_open_head() -> HeadModel:
     )
 
 
-def carry_fields(face_fields: torch.Tensor) -> torch.Tensor:
-    """Displacements of the face's vertices carried on to all. [E, 468, 3] -> [E, V, 3]"""
+def expression_follow() -> torch.Tensor:
+    """How all vertices follow the face's as expressions change. [V, 468]"""
     face = load_canonical_face()
     placed, _ = _place_parts(face, jaw_weights(face))
-    follow = torch.from_numpy(_follow(placed)[1]).to(face_fields.dtype)
-    return torch.einsum("vf,efc->evc", follow, face_fields)
+    return _float(_follow(placed)[1])
 
 
 def jaw_weights(face: CanonicalFace) -> Floats:
@@ -199,7 +198,7 @@ def _weights(jaw: Floats, placed: list[_Placed]) -> Floats:
     return np.concatenate(blocks)
 
 
-def _face_regions(face: CanonicalFace) -> Ints:
+def face_regions(face: CanonicalFace) -> Ints:
     """Region label of each face triangle. [852]"""
     labels = np.full(len(face.faces), REGIONS.index("face"))
     brows = RIGHT_BROW_UPPER + RIGHT_BROW_LOWER

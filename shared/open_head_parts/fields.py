@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csc_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
 Floats = NDArray[np.float64]
@@ -89,10 +89,24 @@ def harmonics(vertices: Floats, faces: Ints, joined: Ints, n_modes: int) -> tupl
     return modes, np.sqrt(values[1 : n_modes + 1] / values[1])
 
 
+def sparse_laplacian(vertices: Floats, faces: Ints) -> csc_matrix:
+    """The same as ``graph_laplacian`` for meshes of many vertices."""
+    edges, weights = _edge_weights(vertices, faces)
+    n = len(vertices)
+    graph = coo_matrix((weights, (edges[:, 0], edges[:, 1])), shape=(n, n)).tocsc()
+    graph = graph + graph.T
+    return csc_matrix(diags(np.asarray(graph.sum(1))[:, 0]) - graph)
+
+
+def _edge_weights(vertices: Floats, faces: Ints) -> tuple[Ints, Floats]:
+    edges = edges_of(faces)
+    lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    return edges, 0.01 / lengths
+
+
 def graph_laplacian(vertices: Floats, faces: Ints) -> Floats:
     """Graph Laplacian with inverse edge lengths. [V, V]"""
-    edges = edges_of(faces)
-    weights = 0.01 / np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    edges, weights = _edge_weights(vertices, faces)
     laplacian = np.zeros((len(vertices), len(vertices)))
     laplacian[edges[:, 0], edges[:, 1]] = -weights
     laplacian[edges[:, 1], edges[:, 0]] = -weights

@@ -10,7 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shared.head_model import HeadModel, HeadPose, pose_vertices
+from shared.head_model import (
+    N_FACE_LANDMARKS,
+    HeadModel,
+    HeadPose,
+    landmark_patch,
+    landmarks_on,
+    pose_vertices,
+)
 
 LIMIT = 2.0
 """Expression codes saturate at this many standard deviations."""
@@ -57,8 +64,9 @@ def fit_code_basis(
         translation=torch.zeros_like(sample.translation),
         neck_pose=torch.zeros_like(sample.neck_pose),
     )
-    face = model.landmark_vertices[:468:2]
-    moves = pose_vertices(model, neutral, still)[:, face].flatten(1)  # [B, 234 * 3] m
+    patch, members = landmark_patch(model)
+    marks = landmarks_on(patch, pose_vertices(patch, neutral[members], still))
+    moves = marks[:, :N_FACE_LANDMARKS:2].flatten(1)  # [B, 234 * 3] m
     moves = moves - moves.mean(0)
     components = torch.linalg.svd(moves, full_matrices=False)[2][:n_expression]
     codes = moves @ components.T

@@ -8,7 +8,7 @@ from torch import Tensor
 from shared.avatar_method import Subject
 from shared.contracts.tracked_dataset import REGIONS
 from shared.geometry.rotations import axis_angle_to_matrix
-from shared.head_model import HeadModel, HeadPose, joint_transforms
+from shared.head_model import HeadModel, HeadPose, joint_transforms, shaped_vertices
 from shared.rigging.body import body_transform
 
 TORSO = REGIONS.index("torso")
@@ -53,7 +53,7 @@ def move_mesh(
     body: Tensor,  # [6] torso motion
 ) -> MovedMesh:
     """Expression and skinning of one frame, with a torso instead of FLAME's root joint."""
-    shaped = neutral + torch.einsum("e,evc->vc", motion.expr[0], model.expr_basis)
+    shaped = shaped_vertices(model, neutral, motion)[0]
     rotations, shifts = joint_transforms(model.joints, motion)
     rotations, shifts = rotations[0], shifts[0] + motion.translation
     if torso is not None:

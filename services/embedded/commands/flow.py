@@ -1,5 +1,6 @@
 """demo and run: the whole flow."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from services.embedded.commands.running import choose_rasterizer, prepare
 from services.embedded.commands.words import (
     DeviceOption,
     ForceOption,
+    HeadModelOption,
     JsonOption,
     MethodOption,
     MotionModelOption,
@@ -25,6 +27,7 @@ from services.embedded.terminal import (
     print_table,
     progress_bar,
 )
+from shared.settings import read_settings
 
 
 def demo(
@@ -67,6 +70,7 @@ def run(
         float, typer.Option(min=0, help="Seconds at the capture's end kept for the scores.")
     ] = 0.0,
     motion_model: MotionModelOption = None,
+    head_model: HeadModelOption = "open_head",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     force: ForceOption = False,
@@ -96,11 +100,13 @@ def run(
         preset=preset,
         holdout_seconds=holdout,
         motion_model=motion_model,
+        head_model=head_model,
         rasterizer=choose_rasterizer(terminal, device),
         seed=seed,
     )
+    models_dir = read_settings(os.environ).models_dir
     runner = StepRunner(out, partial(progress_bar, terminal), is_forced=force)
-    result = run_flow(Flow(capture, speech, options, out), runner)
+    result = run_flow(Flow(capture, speech, options, out, models_dir), runner)
     if as_json:
         print_json(terminal, result.model_dump(mode="json"))
     else:

@@ -2,15 +2,28 @@
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
 
 from services.embedded.commands.words import JsonOption
-from services.embedded.terminal import open_terminal, print_json, print_table
+from services.embedded.terminal import open_terminal, print_json, print_table, progress_bar
 from shared.errors import InvalidInput
 from shared.settings import read_settings
 
+models_app = typer.Typer(rich_markup_mode=None)
 
-def models(as_json: JsonOption = False) -> None:
-    """Show the optional model files: which are there, and what each unlocks."""
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show the optional model files: which are there, and what each unlocks.
+
+    \b
+    talksplat models
+    talksplat models import ict-facekit ICT-FaceKit
+    """
+    if context.invoked_subcommand is not None:
+        return
     from shared.model_files import find_model_files
 
     terminal = open_terminal(is_json=as_json)
@@ -26,6 +39,31 @@ def models(as_json: JsonOption = False) -> None:
     ]
     header = ["", "file", "unlocks", "licence", "from"]
     print_table(terminal.results, f"{settings.models_dir}; none is needed", header, table)
+
+
+@models_app.command("import")
+def import_model(
+    kind: Annotated[Literal["ict-facekit"], typer.Argument(help="What it is.")],
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="As its owner publishes it.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Pack a published model into the file that talksplat reads, in the models folder.
+
+    \b
+    git clone https://github.com/ICT-VGL/ICT-FaceKit
+    talksplat models import ict-facekit ICT-FaceKit
+    """
+    from shared.scanned_heads.ict_import import pack_ict
+
+    terminal = open_terminal(is_json=as_json)
+    with progress_bar(terminal, f"import {kind}") as progress:
+        path = pack_ict(folder, read_settings(os.environ).models_dir, progress)
+    if as_json:
+        print_json(terminal, {"out": str(path)})
+    else:
+        terminal.results.print(str(path), highlight=False, markup=False)
 
 
 def doctor(as_json: JsonOption = False) -> None:

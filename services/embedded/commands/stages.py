@@ -1,5 +1,6 @@
 """One command per stage."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from services.embedded.commands.words import (
     DeviceOption,
     ExistingFile,
     ExistingFolder,
+    HeadModelOption,
     JsonOption,
     MethodOption,
     MotionModelOption,
@@ -19,6 +21,7 @@ from services.embedded.commands.words import (
 from services.embedded.terminal import open_terminal
 from shared.contracts.artifact import Manifest
 from shared.progress import Progress
+from shared.settings import read_settings
 
 
 def preprocess(
@@ -32,6 +35,7 @@ def preprocess(
     ] = "track",
     to_step: Annotated[str, typer.Option("--to", help="Last step.")] = "write",
     scale: Annotated[float, typer.Option(help="Widens the crop around the head.")] = 1.0,
+    head_model: HeadModelOption = "open_head",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,6 +47,7 @@ def preprocess(
     \b
     talksplat preprocess me.mp4 -o dataset --holdout 3
     talksplat preprocess me.mp4 -o dataset --from plate --to write
+    talksplat preprocess me.mp4 -o dataset --head-model ict_face
     """
     from services.preprocess.options import PrepareOptions
 
@@ -52,6 +57,7 @@ def preprocess(
             "from_step": from_step,
             "to_step": to_step,
             "scale": scale,
+            "head_model": head_model,
             "seed": seed,
         }
     )
@@ -59,7 +65,8 @@ def preprocess(
     def stage(progress: Progress) -> Manifest | None:
         from services.preprocess.prepare import prepare_dataset
 
-        return prepare_dataset(video, options, out, progress)
+        models_dir = read_settings(os.environ).models_dir
+        return prepare_dataset(video, options, out, progress, models_dir)
 
     do_stage("preprocess", stage, out, is_json=as_json)
 

@@ -14,6 +14,7 @@ ExistingFolder = typer.Argument(exists=True, file_okay=False)
 PresetOption = Annotated[Preset, typer.Option(help="Effort of the training.")]
 MethodOption = Annotated[str, typer.Option(help="Avatar method.")]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where one can be used.")]
+HeadModelOption = Annotated[str, typer.Option(help="Head model; flame and ict_face need files.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do finished steps again.")]

@@ -33,7 +33,13 @@ from shared.contracts.tracked_dataset import (
 from shared.dataset_views import VIEWS
 from shared.errors import InvalidInput
 from shared.geometry.cameras import project
-from shared.head_model import HeadPose, neutral_vertices, pose_vertices, save_head_model
+from shared.head_model import (
+    HeadPose,
+    landmarks_on,
+    neutral_vertices,
+    pose_vertices,
+    save_head_model,
+)
 from shared.progress import Progress
 
 VALIDATION = "kept for validation: its camera is held out"
@@ -98,7 +104,7 @@ def import_vhap(
         still = HeadPose(*(values[number : number + 1] for values in pose))
         vertices = pose_vertices(model, neutral, still)[0]
         viewmat = cameras[number][0]
-        marks = vertices[model.landmark_vertices]
+        marks = landmarks_on(model, vertices)
         landmarks[number, :, :2] = project(marks, viewmat, Ks[number]).numpy()
         write_pictures(
             folder, row.frame, out, number, canvas, model, (vertices, viewmat, Ks[number])
