@@ -139,6 +139,7 @@ class GaussianTalker(CanonicalCloud):
     def _canonical(self) -> tuple[Tensor, Gaussians]:
         """Features of the moving ones and raw attributes of all; kept while nothing changes."""
         if torch.is_grad_enabled():
+            self._kept = None  # a step follows, and fused Adam changes parameters without a count
             return self._canonical_now()
         state = tuple(value for p in self.parameters() for value in (id(p), p._version))  # noqa: SLF001 - torch's count of changes
         if self._kept is None or self._kept[0] != state:

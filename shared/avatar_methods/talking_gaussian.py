@@ -156,6 +156,7 @@ class TalkingGaussian(CanonicalCloud):
     def _focus(self, rows: slice) -> Focus:
         """Of the face's Gaussians; kept while nothing changes."""
         if torch.is_grad_enabled():
+            self._kept = None  # a step follows, and fused Adam changes parameters without a count
             self._focused = self.face_field.focus(self.rest[rows])
             return self._focused
         watched = (self.rest, *self.face_field.parameters())
