@@ -28,6 +28,15 @@ N_CODES = 8
 
 def learn_lips(hearing: Hearing, subject: Subject, seed: int) -> None:
     """Train ``hearing`` to tell the training frames' lip shapes; a linear read-out is dropped."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # work as small as this only waits for further threads
+    try:
+        _learn_lips(hearing, subject, seed)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _learn_lips(hearing: Hearing, subject: Subject, seed: int) -> None:
     audio = subject.training_performance.audio
     assert audio is not None
     codes = lip_codes(subject)
