@@ -31,7 +31,9 @@ def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
     subject = load_subject(folder, manifest)
     method: AvatarMethod = load_plugin("shared.avatar_methods", manifest.method)
     try:
-        model = method.restore(subject, load_file(folder / TENSORS), manifest.method_options)
+        tensors = load_file(folder / TENSORS)
+        _check_finite(folder, tensors)
+        model = method.restore(subject, tensors, manifest.method_options)
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise InvalidInput(
             "bad_avatar", f"{folder / TENSORS} is not a {manifest.method} avatar: {error}"
@@ -39,6 +41,21 @@ def load_avatar(folder: Path) -> tuple[AvatarManifest, Subject, AvatarModel]:
     for parameter in model.parameters():
         parameter.requires_grad_(False)  # noqa: FBT003 - torch
     return manifest, subject, model
+
+
+def _check_finite(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """A single value that is no number spoils every picture."""
+    unreal = [
+        name
+        for name, values in tensors.items()
+        if values.is_floating_point() and not bool(torch.isfinite(values).all())
+    ]
+    if unreal:
+        raise InvalidInput(
+            "bad_avatar",
+            f"{folder / TENSORS}: {', '.join(unreal)} has values that are no numbers; "
+            "train the avatar again",
+        )
 
 
 def load_subject(folder: Path, manifest: AvatarManifest) -> Subject:

@@ -42,7 +42,7 @@ class FrameWindow(NamedTuple):
 
 
 class PartLoss(NamedTuple):
-    """A part of the person that is drawn apart from the rest for a while, before green."""
+    """A part of the person that is drawn apart from the rest for a while, before a backdrop."""
 
     region: Literal["face", "mouth"]
     """``mouth``: what is seen inside the mouth; ``face``: all else."""

@@ -17,9 +17,15 @@ from services.preprocess.head_fit import HeadFit, landmarks_of
 from services.trainer.seeds import nearest_labels
 from shared.avatar_method import Performance, Seed, Subject
 from shared.contracts.artifact import write_arrays, write_manifest
-from shared.contracts.tracked_dataset import REGIONS, TRACKING_TABLE, TrackedDatasetManifest
+from shared.contracts.tracked_dataset import (
+    FPS,
+    REGIONS,
+    TRACKING_TABLE,
+    TrackedDatasetManifest,
+)
 from shared.geometry.cameras import project
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices, save_head_model
+from shared.media.audio import SAMPLE_RATE, write_wav
 from shared.media.image import write_jpeg, write_png
 from shared.rigging.seeding import paint_faces
 from shared.upper_face import upper_face_signal
@@ -129,15 +135,21 @@ def take_picture(fit: HeadFit, frame: int) -> Picture:
 
 
 def write_tracked_dataset(
-    folder: Path, n_train: int = 28, n_heldout: int = 3, *, is_heldout_black: bool = False
+    folder: Path,
+    n_train: int = 28,
+    n_heldout: int = 3,
+    *,
+    is_heldout_black: bool = False,
+    has_sound: bool = False,
 ) -> Path:
-    """Write the person's tracked dataset, without sound.
+    """Write the person's tracked dataset.
 
     Args:
         folder: Where to.
         n_train: Training frames.
         n_heldout: Frames held out after them.
         is_heldout_black: Whether the held-out pictures show nothing.
+        has_sound: Whether there is sound: noise, as loud as the mouth is open.
     """
     for name in ("frames", "mattes", "regions"):
         (folder / name).mkdir(parents=True)
@@ -162,7 +174,12 @@ def write_tracked_dataset(
     }
     write_arrays(folder / "tracking.npz", arrays, TRACKING_TABLE)
     save_head_model(folder / "head_model.npz", fit.head_model)
-    write_manifest(folder, _manifest(n_frames, n_train, fit.head_model.expression_names))
+    if has_sound:
+        loudness = np.repeat(0.01 + fit.jaw_pose[:, 0].abs().numpy(), SAMPLE_RATE // FPS)
+        noise = np.random.default_rng(8).standard_normal(len(loudness))
+        write_wav(folder / "audio.wav", (loudness * noise).clip(-1, 1).astype(np.float32))
+    manifest = _manifest(n_frames, n_train, fit.head_model.expression_names)
+    write_manifest(folder, manifest.model_copy(update={"has_audio": has_sound}))
     return folder
 
 

@@ -26,6 +26,8 @@ class RunOptions(BaseModel):
 
     method: str = "rigged_gaussians"
     """Registry name of the avatar method."""
+    method_options: dict[str, int | float | str | bool] = {}
+    """Structure of the method; each method names its own."""
     preset: Preset = "standard"
     """Effort of the training."""
     holdout_seconds: float = Field(default=0.0, ge=0)
@@ -123,6 +125,7 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
     )
     train = TrainOptions(
         method=chosen.method,
+        method_options=chosen.method_options,
         preset=chosen.preset,
         rasterizer=chosen.rasterizer,
         seed=chosen.seed,

@@ -20,8 +20,9 @@ LIP_MARGIN = 0.15
 DEPTH_UNIT = 0.25
 """Of the head's distance: there 2 sigmoid(depth) - 1 is 0.96 (KU GaussianTalker's depth term
 expects depths of some units where a head is)."""
-GREEN = (0.0, 1.0, 0.0)
-"""What parts are drawn on apart: a colour that nobody has (TalkingGaussian)."""
+BACKDROPS = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 1.0))
+"""What parts are drawn on apart, frame by frame: colours that nobody has. TalkingGaussian takes
+green alone; then Gaussians turn green where they should be clear."""
 MIN_MOUTH_PIXELS = 20
 """Of a whole picture; with fewer a frame tells nothing of the mouth (TalkingGaussian)."""
 
@@ -83,28 +84,30 @@ def part_loss(
     target: Tensor,  # [H, W, 6] of FrameCache
     part: PartLoss,
     lips: Square,
+    *,
+    frame: int,
 ) -> Tensor:
-    """One part before green, against the captured picture with all else painted green."""
+    """One part before a backdrop, against the captured picture with all else painted so too."""
     shrink = studio.subject.crop_size // target.shape[0]
     shown = tuple(layers[place] for place in part.layers)
     mouth = target[..., MOUTH, None].round()  # [H, W, 1]
-    green = torch.tensor(GREEN)
+    backdrop = torch.tensor(BACKDROPS[frame % len(BACKDROPS)])
     if part.region == "face":
-        behind = mouth * green + (1 - mouth) * studio.backgrounds[shrink]
+        behind = mouth * backdrop + (1 - mouth) * studio.backgrounds[shrink]
         drawn = studio.draw_over(shown, behind, shrink).colors
-        wanted = (mouth * green + (1 - mouth) * target[..., :3]).contiguous()
+        wanted = (mouth * backdrop + (1 - mouth) * target[..., :3]).contiguous()
         error = (drawn - wanted).abs().mean() + part.ssim * (1 - ssim(drawn, wanted))
         return part.weight * error
     if float(mouth.sum()) * shrink**2 < MIN_MOUTH_PIXELS:
         return torch.zeros(())
-    over_green = studio.draw_over(shown, green, shrink)
-    inside, seen = lips.of(mouth), lips.of(over_green.colors)
-    wanted = (inside * lips.of(target[..., :3]) + (1 - inside) * green).contiguous()
+    before = studio.draw_over(shown, backdrop, shrink)
+    inside, seen = lips.of(mouth), lips.of(before.colors)
+    wanted = (inside * lips.of(target[..., :3]) + (1 - inside) * backdrop).contiguous()
     # What the lips hide is not judged, so that the mouth goes on behind them.
-    masked = (inside * seen + (1 - inside) * green).contiguous()
+    masked = (inside * seen + (1 - inside) * backdrop).contiguous()
     error = (masked - wanted).abs().sum() / inside.sum().clamp_min(1)
     error = error + part.ssim * (1 - ssim(masked, wanted))
-    alpha = lips.of(over_green.alpha)
+    alpha = lips.of(before.alpha)
     spread = part.alpha * (alpha * (1 - inside[..., 0])).mean()
-    beyond = (over_green.alpha.sum() - alpha.sum()) / over_green.alpha.numel()
+    beyond = (before.alpha.sum() - alpha.sum()) / before.alpha.numel()
     return part.weight * (error + spread + beyond)

@@ -220,7 +220,9 @@ def frame_loss(run: Run, model: TrainableModel, frame: int, target: Tensor, done
     parts = [part for part in run.schedule.parts if done < part.until]
     loss = model.regularisation(moment)
     if parts:
-        return sum((part_loss(run.studio, layers, small, part, lips) for part in parts), loss)
+        for part in parts:
+            loss = loss + part_loss(run.studio, layers, small, part, lips, frame=frame)
+        return loss
     drawn = run.studio.draw(layers, shrink, run.view(frame))
     return picture_loss(drawn, small, run.schedule.weights, lips, run.head_distance) + loss
 

@@ -11,7 +11,8 @@ tokens, heads whose outputs are added to raw attributes, lip and depth terms, wi
   colour and opacity is added to these, since 2,500 steps cannot paint a face through it.
 - RGB instead of spherical harmonics: one frontal camera shows no other side, and what changes with
   the head's pose comes by the camera token.
-- Audio features of any encoder (``mel`` by default) for DeepSpeech's logits; brows and blinks
+- Audio features of any encoder (``mel`` by default) for DeepSpeech's logits, and a hearing that
+  is taught the tracked lips first (``talker_parts.listening``); brows and blinks
   (seven numbers) for OpenFace's AU45; head pose in deviations of the training frames.
 - One picture a step in both stages (32 in its fine one), so learning rates of planes and networks
   are five and ten times its own; no perceptual term (no weights of VGG here); no dropout, which
@@ -30,6 +31,7 @@ from shared.plugins import load_plugin
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing
 from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
+from shared.talker_parts.listening import learn_lips
 from shared.talker_parts.spatial_attention import WIDTH, SpatialAttention
 from shared.talker_parts.stored_networks import check_cloud, choose_options, load_networks
 from shared.talker_parts.triplane import Triplane
@@ -137,6 +139,7 @@ class GaussianTalker(CanonicalCloud):
     def _canonical(self) -> tuple[Tensor, Gaussians]:
         """Features of the moving ones and raw attributes of all; kept while nothing changes."""
         if torch.is_grad_enabled():
+            self._kept = None  # a step follows, and fused Adam changes parameters without a count
             return self._canonical_now()
         state = tuple(value for p in self.parameters() for value in (id(p), p._version))  # noqa: SLF001 - torch's count of changes
         if self._kept is None or self._kept[0] != state:
@@ -190,7 +193,8 @@ class GaussianTalker(CanonicalCloud):
         rates = self.cloud_rates()
         for name, _ in self.named_parameters():
             if name not in rates:
-                rates[name] = 8e-3 if name.startswith("triplane.") else 1e-3
+                kind = name.split(".", maxsplit=1)[0]
+                rates[name] = {"triplane": 8e-3, "hearing": 2e-4}.get(kind, 1e-3)
         return rates
 
     def regularisation(self, frame: int) -> Tensor:
@@ -226,7 +230,11 @@ def create(
     Raises:
         InvalidInput: ``bad_method_options``.
     """
-    return _build(subject, start_cloud(subject, seeds, seed), options, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _build(subject, start_cloud(subject, seeds, seed), options)
+        learn_lips(model.hearing, subject, seed)
+    return model
 
 
 def restore(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions) -> GaussianTalker:
@@ -236,19 +244,13 @@ def restore(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions
         InvalidInput: ``bad_avatar``.
     """
     check_cloud(subject, tensors)
-    return load_networks(_build(subject, tensors, options, 0), tensors)
+    return load_networks(_build(subject, tensors, options), tensors)
 
 
-def _build(
-    subject: Subject, tensors: dict[str, Tensor], options: MethodOptions, seed: int
-) -> GaussianTalker:
+def _build(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions) -> GaussianTalker:
     chosen = choose_options("gaussian_talker", DEFAULT_OPTIONS, options)
     encoder: AudioEncoder = load_plugin("shared.audio_encoders", str(chosen["audio_encoder"]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return GaussianTalker(
-            subject, tensors, encoder.N_CHANNELS, attention=bool(chosen["attention"])
-        )
+    return GaussianTalker(subject, tensors, encoder.N_CHANNELS, attention=bool(chosen["attention"]))
 
 
 def _head(width: int, n_out: int) -> nn.Sequential:

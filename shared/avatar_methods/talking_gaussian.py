@@ -10,7 +10,10 @@ over mouth over torso over background. Departures:
 - Gaussians start from pixels of training frames, the inside of the mouth from those that show it.
 - RGB instead of spherical harmonics of degree 2: one frontal camera.
 - Both branches are learned in the same steps: they share no parameter. Each has its own hearing.
-- Five brow units for AU 1, 4, 5, 6, 7, the blinks for AU45; features of any audio encoder.
+- Five brow units for AU 1, 4, 5, 6, 7, the blinks for AU45; features of any audio encoder, heard by
+  networks that are taught the tracked lips first (``talker_parts.listening``).
+- Parts are learned before green, blue and magenta in turn: before green alone, Gaussians at the
+  lips' edge turn green, which the source then has to prune.
 - Region attention is held back on Gaussians of lips and hair, not on pixels.
 - No LPIPS (no weights here); learning rates of the grids and networks are four times the source's,
   since 2,500 steps stand for its 50,000.
@@ -28,6 +31,7 @@ from shared.plugins import load_plugin
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing
 from shared.talker_parts.cloud import N_PLACE, PER_GAUSSIAN, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
+from shared.talker_parts.listening import learn_lips
 from shared.talker_parts.motion_fields import (
     MOVE_UNIT_M,
     SIDEWAYS,
@@ -152,6 +156,7 @@ class TalkingGaussian(CanonicalCloud):
     def _focus(self, rows: slice) -> Focus:
         """Of the face's Gaussians; kept while nothing changes."""
         if torch.is_grad_enabled():
+            self._kept = None  # a step follows, and fused Adam changes parameters without a count
             self._focused = self.face_field.focus(self.rest[rows])
             return self._focused
         watched = (self.rest, *self.face_field.parameters())
@@ -166,6 +171,8 @@ class TalkingGaussian(CanonicalCloud):
         for name, _ in self.named_parameters():
             if name not in rates:
                 rates[name] = 2e-2 if ".grids." in name else 2e-3
+                if "_hearing." in name:
+                    rates[name] = 3e-4
         return rates
 
     def regularisation(self, frame: int) -> Tensor:
@@ -229,7 +236,13 @@ def create(
     spread = MOUTH_SPREAD_M * torch.randn(len(rows), 3, generator=generator)
     is_copy = torch.cat([torch.zeros(1, dtype=torch.bool), rows[1:] == rows[:-1]])
     start["rest"] = start["rest"] + spread * is_copy[:, None]
-    return _build(subject, start, options, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _build(subject, start, options)
+        learn_lips(model.face_hearing, subject, seed)
+    if model.has_mouth:
+        model.mouth_hearing.load_state_dict(model.face_hearing.state_dict())
+    return model
 
 
 def restore(
@@ -241,7 +254,7 @@ def restore(
         InvalidInput: ``bad_avatar``.
     """
     check_cloud(subject, tensors)
-    return load_networks(_build(subject, tensors, options, 0), tensors)
+    return load_networks(_build(subject, tensors, options), tensors)
 
 
 def part_of(labels: Tensor, *, has_mouth: bool) -> Tensor:
@@ -253,16 +266,10 @@ def part_of(labels: Tensor, *, has_mouth: bool) -> Tensor:
     return parts
 
 
-def _build(
-    subject: Subject, tensors: dict[str, Tensor], options: MethodOptions, seed: int
-) -> TalkingGaussian:
+def _build(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions) -> TalkingGaussian:
     chosen = choose_options("talking_gaussian", DEFAULT_OPTIONS, options)
     encoder: AudioEncoder = load_plugin("shared.audio_encoders", str(chosen["audio_encoder"]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return TalkingGaussian(
-            subject, tensors, encoder.N_CHANNELS, has_mouth=bool(chosen["mouth"])
-        )
+    return TalkingGaussian(subject, tensors, encoder.N_CHANNELS, has_mouth=bool(chosen["mouth"]))
 
 
 def _centre(places: Tensor) -> Tensor:

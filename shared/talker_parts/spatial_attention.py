@@ -22,7 +22,8 @@ class SpatialAttention(nn.Module):
         self.is_spatial = is_spatial
         """Off, every Gaussian attends to all tokens alike (the ablation)."""
         self.query = nn.Linear(WIDTH, WIDTH)
-        self.key = nn.Linear(WIDTH, WIDTH)
+        # A bias of the keys would add the same to a query's scores of all tokens: nothing.
+        self.key = nn.Linear(WIDTH, WIDTH, bias=False)
         self.value = nn.Linear(WIDTH, WIDTH)
         self.output = nn.Linear(WIDTH, WIDTH)
         self.norm_attended = nn.LayerNorm(WIDTH)

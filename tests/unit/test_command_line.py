@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from services.embedded.cli import run_command
+from services.embedded.commands.running import read_method_options
 from services.renderer.encode import Encoding, VideoWriter
 
 
@@ -30,7 +32,7 @@ def test_help_lists_every_command_and_exits_with_0(capsys: pytest.CaptureFixture
     assert 0 == code
     for command in (
         *("demo", "run", "preprocess", "train", "fit-motion", "animate", "render", "evaluate"),
-        *("models", "doctor"),
+        *("models", "doctor", "import"),
     ):
         assert f"\n  {command} " in told
 
@@ -133,3 +135,20 @@ def test_a_gpu_is_not_pretended(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert 1 == code
     assert "error[no_gpu]" in capsys.readouterr().err
+
+
+def test_options_of_a_method_are_numbers_words_and_switches() -> None:
+    """As the method's own defaults are typed."""
+    choices = ["attention=false", "n=3", "share=0.5", "audio_encoder=mel"]
+
+    options = read_method_options(choices)
+
+    assert {"attention": False, "n": 3, "share": 0.5, "audio_encoder": "mel"} == options
+    assert [bool, int, float, str] == [type(value) for value in options.values()]
+
+
+@pytest.mark.parametrize("choice", ["attention", "=3"])
+def test_an_option_of_a_method_without_a_name_or_a_value_is_refused(choice: str) -> None:
+    """Before any work is done."""
+    with pytest.raises(typer.BadParameter, match="NAME=VALUE"):
+        read_method_options([choice])

@@ -45,7 +45,7 @@ def test_the_triplane_has_its_source_s_sizes(model: GaussianTalker) -> None:
 
 def test_modules_have_their_source_s_parameters(model: GaussianTalker) -> None:
     """Counted by hand from the widths."""
-    attention = 4 * (64 * 64 + 64) + 2 * 128 + (64 * 128 + 128) + (128 * 64 + 64)
+    attention = 4 * 64 * 64 + 3 * 64 + 2 * 128 + (64 * 128 + 128) + (128 * 64 + 64)
     trunk = (64 * 128 + 128) + (128 * 128 + 128)
     heads = 5 * (64 * 128 + 128) + 128 * 14 + 14
     canonical = 2 * (128 * 128 + 128) + 128 * 4 + 4
@@ -78,7 +78,8 @@ def test_folded_attention_is_attention() -> None:
     with torch.no_grad():
         projections = (ours.query, ours.key, ours.value)
         theirs.in_proj_weight.copy_(torch.cat([layer.weight for layer in projections]))
-        theirs.in_proj_bias.copy_(torch.cat([layer.bias for layer in projections]))
+        biases = (ours.query.bias, torch.zeros(WIDTH), ours.value.bias)
+        theirs.in_proj_bias.copy_(torch.cat(biases))
         theirs.out_proj.load_state_dict(ours.output.state_dict())
     features, tokens = torch.randn(9, WIDTH), torch.randn(4, WIDTH)
     attended, weights = theirs(features, tokens, tokens)

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from services.embedded.commands.running import choose_rasterizer, prepare
+from services.embedded.commands.running import choose_rasterizer, prepare, read_method_options
 from services.embedded.commands.words import (
     DeviceOption,
     ForceOption,
     HeadModelOption,
     JsonOption,
+    MethodChoices,
     MethodOption,
     MotionModelOption,
     PresetOption,
@@ -65,6 +66,7 @@ def run(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Recording to be spoken.")
     ] = None,
     method: MethodOption = "rigged_gaussians",
+    method_option: MethodChoices = [],  # noqa: B006 - Typer reads it once
     preset: PresetOption = "standard",
     holdout: Annotated[
         float, typer.Option(min=0, help="Seconds at the capture's end kept for the scores.")
@@ -97,6 +99,7 @@ def run(
 
     options = RunOptions(
         method=method,
+        method_options=read_method_options(method_option),
         preset=preset,
         holdout_seconds=holdout,
         motion_model=motion_model,

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import typer
+
 from services.embedded.commands.words import Device
 from services.embedded.terminal import Terminal, open_terminal, print_json, progress_bar
 from shared import rasterizer_choice
@@ -34,6 +36,28 @@ def prepare(terminal: Terminal) -> None:
     settings = read_settings(os.environ)
     n_threads = prepare_compute(settings)
     terminal.notes.print(f"threads: {n_threads}", highlight=False)
+
+
+def read_method_options(choices: list[str]) -> dict[str, int | float | str | bool]:
+    """``NAME=VALUE`` as the avatar method takes it: true and false, numbers, else a word."""
+    options: dict[str, int | float | str | bool] = {}
+    for choice in choices:
+        name, sign, value = choice.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(f"--method-option is NAME=VALUE, not {choice}")
+        options[name] = _read_value(value)
+    return options
+
+
+def _read_value(text: str) -> int | float | str | bool:
+    if text in {"true", "false"}:
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
 
 
 def choose_rasterizer(terminal: Terminal, device: Device) -> str:

@@ -6,13 +6,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.embedded.commands.running import choose_rasterizer, do_stage
+from services.embedded.commands.running import (
+    choose_rasterizer,
+    do_stage,
+    read_method_options,
+)
 from services.embedded.commands.words import (
     DeviceOption,
     ExistingFile,
     ExistingFolder,
     HeadModelOption,
     JsonOption,
+    MethodChoices,
     MethodOption,
     MotionModelOption,
     PresetOption,
@@ -75,6 +80,7 @@ def train(
     dataset: Annotated[Path, ExistingFolder],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the avatar.")],
     method: MethodOption = "rigged_gaussians",
+    method_option: MethodChoices = [],  # noqa: B006 - Typer reads it once
     preset: PresetOption = "standard",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -84,14 +90,22 @@ def train(
 
     \b
     talksplat train dataset -o avatar --preset draft
+    talksplat train dataset -o avatar --method gaussian_talker --method-option attention=false
     """
+    method_options = read_method_options(method_option)
 
     def stage(progress: Progress) -> Manifest:
         from services.trainer.options import TrainOptions
         from services.trainer.train import train_avatar
 
         rasterizer = choose_rasterizer(open_terminal(is_json=as_json), device)
-        options = TrainOptions(method=method, preset=preset, rasterizer=rasterizer, seed=seed)
+        options = TrainOptions(
+            method=method,
+            method_options=method_options,
+            preset=preset,
+            rasterizer=rasterizer,
+            seed=seed,
+        )
         return train_avatar(dataset, options, out, progress)
 
     do_stage("train", stage, out, is_json=as_json)

@@ -13,6 +13,12 @@ ExistingFolder = typer.Argument(exists=True, file_okay=False)
 
 PresetOption = Annotated[Preset, typer.Option(help="Effort of the training.")]
 MethodOption = Annotated[str, typer.Option(help="Avatar method.")]
+MethodChoices = Annotated[
+    list[str],
+    typer.Option(
+        "--method-option", metavar="NAME=VALUE", help="Option of the method; may be repeated."
+    ),
+]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where one can be used.")]
 HeadModelOption = Annotated[str, typer.Option(help="Head model; flame and ict_face need files.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
