@@ -19,8 +19,6 @@ LONG_FILES = {
     "shared/avatar_methods/rigged_gaussians.py": "one method, one file",
     "shared/object_stores/s3.py": "one store, one file; two dozen lines of them read its URL",
     "shared/raster_kernels/projection.py": "a compiled kernel and its derivative, side by side",
-    "shared/raster_kernels/surfel_blending_backward.py": "a compiled kernel that reads straight down",
-    "tests/unit/test_cpu_rasterizer.py": "the same comparison over all kinds of input",
 }
 """Files over EXPLAIN_ABOVE lines, and why."""
 

@@ -92,7 +92,7 @@ def test_screen_statistics_agree(kind: type[Gaussians | Surfels]) -> None:
         leaves = kind(*(t.clone().requires_grad_() for t in head(kind, 2.0, 3)))
         draw_any = module.rasterize_surfels if kind is Surfels else module.rasterize
         camera = (torch.eye(4), K, SIDE, SIDE)
-        rendered = draw_any(leaves, *camera, statistics=statistics)  # type: ignore[arg-type]
+        rendered = draw_any(leaves, *camera, statistics=statistics)
         rendered.colors.square().sum().backward()
         sums.append(statistics.gradient)
 

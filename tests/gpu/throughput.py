@@ -25,7 +25,7 @@ from shared.gaussians import Gaussians, Surfels
 from shared.rasterizer import Rasterizer
 from shared.rasterizer_choice import open_rasterizer
 
-KINDS = {"gaussians": Gaussians, "surfels": Surfels}
+KINDS: dict[str, type[Gaussians | Surfels]] = {"gaussians": Gaussians, "surfels": Surfels}
 SIGMA_PX = 1.5
 N_WARM = 5
 
