@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -61,6 +61,12 @@ simulate: $(READY) ## fair order between a thousand tenants, without servers
 
 bench: $(READY) ## time the rasterizer and the renderer on this machine
 	$(BIN)/talksplat bench
+
+bench-gpu: $(READY) ## frames per second on the CUDA device, into bench_gpu.json; needs the gpu extra
+	$(BIN)/python -m tests.gpu.throughput --out bench_gpu.json
+
+gpu: $(READY) ## the CUDA rasterizer against the CPU's; needs a device and the gpu extra
+	$(BIN)/pytest tests/gpu tests/conformance/test_rasterizers.py
 
 schemas: $(READY) ## write the JSON Schemas of the artifact contracts again
 	$(BIN)/python -m shared.contracts.json_schemas

@@ -20,6 +20,8 @@ def prepare_compute(settings: Settings) -> int:
         # Numba sizes its pool by this variable when it is imported, and refuses later changes.
         os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
         os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    # Torch refuses cuBLAS in deterministic mode without it; read when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import numba
     import torch
 

@@ -1,8 +1,5 @@
 """What every rasterizer refuses, in the same words."""
 
-import math
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -13,17 +10,8 @@ MAX_SIDE = 16384
 """Pixels; beyond it float32 positions get coarse."""
 
 
-class View(NamedTuple):
-    """A checked camera."""
-
-    rotation: list[list[float]]  # [3][3]
-    translation: list[float]  # [3]
-    focal: tuple[float, float]  # px
-    centre: tuple[float, float]  # px
-
-
-def check_gaussians(gaussians: Gaussians | Surfels) -> None:
-    """Refuse wrong types and shapes.
+def check_gaussians(gaussians: Gaussians | Surfels, *frames: int) -> None:
+    """Refuse wrong types and shapes; in a batch ``frames`` is its T, otherwise nothing.
 
     Raises:
         InvalidInput: ``bad_gaussians``, with what was found and what was expected.
@@ -35,14 +23,15 @@ def check_gaussians(gaussians: Gaussians | Surfels) -> None:
                 "bad_gaussians",
                 f"{name} is {tensor.dtype} on {tensor.device}; expected torch.float32 on {device}",
             )
-    n = gaussians.means.shape[0] if gaussians.means.ndim else 0
+    n = gaussians.means.shape[-2] if gaussians.means.ndim > 1 else 0
     n_channels = gaussians.colors.shape[-1] if gaussians.colors.ndim else 0
     n_scales = 2 if isinstance(gaussians, Surfels) else 3
     shapes = [(n, 3), (n, 4), (n, n_scales), (n,), (n, max(n_channels, 1))]
     for (name, tensor), shape in zip(gaussians._asdict().items(), shapes, strict=True):
-        if tuple(tensor.shape) != shape:
+        if tuple(tensor.shape) != (*frames, *shape):
             raise InvalidInput(
-                "bad_gaussians", f"{name} is {list(tensor.shape)}, expected {list(shape)}"
+                "bad_gaussians",
+                f"{name} is {list(tensor.shape)}, expected {[*frames, *shape]}",
             )
 
 
@@ -63,29 +52,29 @@ def check_background(background: Tensor, colors: Tensor, width: int, height: int
         )
 
 
-def check_camera(viewmat: Tensor, K: Tensor, width: int, height: int) -> View:
-    """Refuse what is no pinhole camera, and read it.
+def check_cameras(viewmats: Tensor, Ks: Tensor, width: int, height: int) -> None:
+    """Refuse what are no pinhole cameras, one for each frame. [T, 4, 4] and [T, 3, 3]
 
     Raises:
         InvalidInput: ``bad_camera``.
     """
-    if tuple(viewmat.shape) != (4, 4) or tuple(K.shape) != (3, 3):
+    if tuple(viewmats.shape[1:]) != (4, 4) or tuple(Ks.shape[1:]) != (3, 3):
         raise InvalidInput(
             "bad_camera",
-            f"viewmat is {list(viewmat.shape)} and K {list(K.shape)}; expected [4, 4] and [3, 3]",
+            f"viewmat is {list(viewmats.shape[1:])} and K {list(Ks.shape[1:])}; "
+            "expected [4, 4] and [3, 3]",
         )
-    if viewmat.requires_grad or K.requires_grad:
+    if viewmats.requires_grad or Ks.requires_grad:
         raise InvalidInput(
             "bad_camera", "the camera has no gradient here; move the Gaussians instead"
         )
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise InvalidInput("bad_camera", f"cannot draw {width}x{height}; 1 to {MAX_SIDE} px a side")
-    (fx, skew, cx), (_, fy, cy), _ = K.detach().cpu().tolist()
-    rows = viewmat.detach().cpu()
-    is_finite = bool(rows[:3].isfinite().all()) and all(map(math.isfinite, (fx, fy, cx, cy)))
-    if not (is_finite and fx > 0 and fy > 0 and skew == 0):
+    views, intrinsics = viewmats[:, :3].cpu(), Ks[:, :2].cpu()
+    focal = intrinsics[:, (0, 1), (0, 1)]
+    is_pinhole = bool((focal > 0).all()) and bool((intrinsics[:, 0, 1] == 0).all())
+    if not (is_pinhole and bool(views.isfinite().all()) and bool(intrinsics.isfinite().all())):
         raise InvalidInput("bad_camera", "K needs positive focal lengths, no skew, finite numbers")
-    return View(rows[:3, :3].tolist(), rows[:3, 3].tolist(), (fx, fy), (cx, cy))
 
 
 def check_batch(gaussians: Gaussians | Surfels, viewmats: Tensor, Ks: Tensor) -> int:

@@ -2,8 +2,9 @@
 
 The 2D part is sorting, binning and blending of RGB; the whole adds spherical harmonics of
 degree 3 and the projection, with gradients to means, quaternions, scales, opacities and
-harmonics. ``against`` takes the path of another 2D rasterizer for development, a Python file with
-``R(n, height, width)`` that has ``forward(means2d, conics, colors, opacities, depths)`` and
+harmonics. Surfels are timed beside them, from given colours. ``against`` takes the path of another
+2D rasterizer for development, a Python file with ``R(n, height, width)`` that has
+``forward(means2d, conics, colors, opacities, depths)`` and
 ``backward(conics, colors, opacities, image_gradient)``; it runs in turn with ours.
 """
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from shared.errors import InvalidInput
-from shared.gaussians import Gaussians
+from shared.gaussians import Gaussians, Surfels
 from shared.raster_kernels import drawing
 from shared.raster_kernels.drawing import FloatArray
 from shared.raster_kernels.spherical_harmonics import spherical_harmonics
@@ -57,6 +58,10 @@ class RasterTiming(NamedTuple):
     draw: float
     """Given colours, without gradients: what rendering a frame costs."""
     whole_learn: float
+    surfels_draw: float
+    """The same discs as surfels, given colours, without gradients."""
+    surfels_learn: float
+    """Forward and backward, with gradients in colours, normals and distortion."""
     against_draw: float | None
     """2D part of the other rasterizer."""
     against_learn: float | None
@@ -97,6 +102,8 @@ def _time_scene(
         "plane_learn": partial(learn_plane, plane),
         "draw": partial(_draw, module, space),
         "whole_learn": partial(_learn, module, space),
+        "surfels_draw": partial(_draw_surfels, module, space),
+        "surfels_learn": partial(_learn_surfels, module, space),
     }
     if against is not None:
         other = _load(against).R(scene.n_gaussians, scene.side, scene.side)
@@ -115,6 +122,8 @@ def _time_scene(
         plane_learn=medians["plane_learn"],
         draw=medians["draw"],
         whole_learn=medians["whole_learn"],
+        surfels_draw=medians["surfels_draw"],
+        surfels_learn=medians["surfels_learn"],
         against_draw=medians.get("against_draw"),
         against_learn=medians.get("against_learn"),
     )
@@ -234,6 +243,30 @@ def _learn(module: Rasterizer, space: Space) -> None:
     shaded = leaves._replace(colors=colors)
     rendered = module.rasterize(shaded, torch.eye(4), space.K, side, side)
     rendered.colors.backward(space.image_gradient)
+
+
+def _surfels_of(space: Space) -> Surfels:
+    """The Gaussians without their third axis."""
+    return Surfels(*space.gaussians._replace(scales=space.gaussians.scales[:, :2]))
+
+
+def _draw_surfels(module: Rasterizer, space: Space) -> Tensor:
+    side = space.image_gradient.shape[0]
+    with torch.inference_mode():
+        return module.rasterize_surfels(
+            _surfels_of(space), torch.eye(4), space.K, side, side
+        ).colors
+
+
+def _learn_surfels(module: Rasterizer, space: Space) -> None:
+    """Projection and 2D part, forward and backward, as training with 2DGS's losses does."""
+    side = space.image_gradient.shape[0]
+    leaves = Surfels(*(tensor.detach().requires_grad_() for tensor in _surfels_of(space)))
+    rendered = module.rasterize_surfels(leaves, torch.eye(4), space.K, side, side)
+    torch.autograd.backward(
+        (rendered.colors, rendered.normals, rendered.distortion),
+        (space.image_gradient, space.image_gradient, space.image_gradient[..., 0]),
+    )
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - a module that is known by its path only

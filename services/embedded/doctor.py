@@ -11,6 +11,7 @@ from shared.compute import available_cores
 from shared.errors import MissingModel
 from shared.model_files import find_model_files
 from shared.plugins import load_plugin, plugin_names
+from shared.rasterizer_choice import open_rasterizer
 from shared.settings import Settings
 
 _LIBRARIES = ("numpy", "torch", "numba", "mediapipe", "cv2", "av", "scipy", "safetensors")
@@ -18,7 +19,6 @@ _PLUGIN_KINDS = (
     "shared.trackers",
     "shared.head_models",
     "shared.avatar_methods",
-    "shared.rasterizers",
     "shared.audio_encoders",
     "services.audio2motion.motion_models",
     "services.evaluator.metrics",
@@ -43,6 +43,7 @@ def examine(settings: Settings, folder: Path) -> list[Finding]:
     findings += [_library(name) for name in _LIBRARIES]
     findings += [_codecs(), _threads(settings), _memory(), _disk(folder)]
     findings += [_plugin(kind, name) for kind in _PLUGIN_KINDS for name in plugin_names(kind)]
+    findings += [_rasterizer(name) for name in plugin_names("shared.rasterizers")]
     findings.append(_models(settings))
     return findings
 
@@ -104,6 +105,15 @@ def _plugin(kind: str, name: str) -> Finding:
     except MissingModel as error:
         return Finding(subject, is_well=False, text=error.message)
     return Finding(subject, is_well=True, text="ready")
+
+
+def _rasterizer(name: str) -> Finding:
+    """The CPU's must work; another is looked at, and a machine without a GPU is well."""
+    try:
+        open_rasterizer(name)
+    except MissingModel as error:
+        return Finding(f"rasterizers/{name}", is_well=name != "cpu", text=error.message)
+    return Finding(f"rasterizers/{name}", is_well=True, text="ready")
 
 
 def _models(settings: Settings) -> Finding:

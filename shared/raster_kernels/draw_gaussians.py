@@ -24,7 +24,7 @@ def draw_gaussians(
     """Draw what was checked; see ``rasterize`` in the contract."""
     inputs = (*gaussians, background)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return Rendered(*_DrawGaussians.apply(camera, statistics, *inputs))  # type: ignore[no-untyped-call]
+        return Rendered(*_DrawGaussians.apply(camera, statistics, *inputs))
     with torch.no_grad():
         return _draw(camera, gaussians, background).rendered
 

@@ -33,7 +33,7 @@ def draw_surfels(
     """Draw what was checked; see ``rasterize_surfels`` in the contract."""
     inputs = (*surfels, background)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return RenderedSurfels(*_DrawSurfels.apply(camera, statistics, *inputs))  # type: ignore[no-untyped-call]
+        return RenderedSurfels(*_DrawSurfels.apply(camera, statistics, *inputs))
     with torch.no_grad():
         return _draw(camera, surfels, background).rendered
 

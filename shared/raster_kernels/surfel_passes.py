@@ -12,7 +12,7 @@ from shared.raster_kernels.surfel_gathering import gather_surfels
 from shared.raster_kernels.surfel_projection import project_surfels
 from shared.raster_kernels.surfel_projection_backward import project_surfels_backward
 
-INLINED = "27c250cb8bfc00ac"
+INLINED = "3318f2fd67f1c902"
 """Start of the SHA-256 of the files that the passes are made of."""
 
 

@@ -18,7 +18,7 @@ from shared.rasterizer import Rendered, RenderedSurfels, ScreenStatistics
 from shared.rasterizer_checks import (
     check_background,
     check_batch,
-    check_camera,
+    check_cameras,
     check_gaussians,
 )
 
@@ -125,8 +125,10 @@ def _background_of(background: Tensor | None, colors: Tensor, camera: Camera) ->
 
 def _camera_of(viewmat: Tensor, K: Tensor, width: int, height: int) -> Camera:
     """Check a camera and pack it for the kernels."""
-    view = check_camera(viewmat, K, width, height)
-    rows = np.asarray(view.rotation, np.float32).ravel()
-    rest = [*view.translation, *view.focal, *view.centre]
-    parameters = np.concatenate([rows, np.asarray(rest, np.float32)])
-    return Camera(parameters, int(width), int(height))
+    check_cameras(viewmat[None], K[None], width, height)
+    view = viewmat.detach().cpu().numpy().astype(np.float32)
+    k = K.detach().cpu().numpy().astype(np.float32)
+    rest = np.asarray([k[0, 0], k[1, 1], k[0, 2], k[1, 2]], np.float32)
+    return Camera(
+        np.concatenate([view[:3, :3].ravel(), view[:3, 3], rest]), int(width), int(height)
+    )

@@ -19,7 +19,6 @@ LONG_FILES = {
     "services/preprocess/face_bundle.py": "one solver, read straight down",
     "shared/object_stores/s3.py": "one store, one file; two dozen lines of them read its URL",
     "shared/raster_kernels/projection.py": "a compiled kernel and its derivative, side by side",
-    "tests/unit/test_cpu_rasterizer.py": "the same comparison over all kinds of input",
 }
 """Files over EXPLAIN_ABOVE lines, and why."""
 

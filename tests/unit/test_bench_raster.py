@@ -35,6 +35,7 @@ def test_every_kind_of_work_is_timed() -> None:
 
     times = (timing.first, timing.plane_draw, timing.plane_learn, timing.draw, timing.whole_learn)
     assert min(times) > 0
+    assert min(timing.surfels_draw, timing.surfels_learn) > 0
     assert timing.times_real_time == pytest.approx(40 / timing.draw)
     assert timing.ratios is None
 

@@ -148,7 +148,7 @@ def test_median_depth_is_that_of_the_last_surfel_before_half_is_hidden() -> None
     means = surfels.means.requires_grad_()
 
     median = at_centre(surfels._replace(means=means)).median_depth
-    median.backward()  # type: ignore[no-untyped-call]
+    median.backward()
 
     assert 3.0 == pytest.approx(median.item(), abs=1e-6)
     assert means.grad is not None

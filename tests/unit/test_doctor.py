@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+import torch
+
 from services.embedded.doctor import examine
 from shared.settings import Settings
 
@@ -22,3 +25,14 @@ def test_an_altered_model_file_is_found(tmp_path: Path) -> None:
 
     assert not findings["models"].is_well
     assert "face_landmarker.task" in findings["models"].text
+
+
+def test_a_machine_without_a_gpu_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CUDA rasterizer is named with what it lacks; the CPU's is ready."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    findings = {f.subject: f for f in examine(Settings(), tmp_path)}
+
+    assert findings["rasterizers/gsplat_cuda"].is_well
+    assert "no CUDA device" in findings["rasterizers/gsplat_cuda"].text
+    assert "ready" == findings["rasterizers/cpu"].text

@@ -23,6 +23,7 @@ SURFELS = (
     "surfel_gathering",
     "surfel_projection",
     "surfel_projection_backward",
+    "surfel_tile_state",
     "surfel_tiles",
 )
 

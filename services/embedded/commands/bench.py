@@ -16,7 +16,8 @@ from services.embedded.terminal import (
     progress_bar,
 )
 
-if TYPE_CHECKING:  # importing it brings the media libraries
+if TYPE_CHECKING:  # importing them brings the media libraries and Numba
+    from services.embedded.bench_raster import RasterTiming
     from services.embedded.few_shot import Trial
 
 
@@ -130,20 +131,28 @@ def _time_raster(
     rows = [
         [
             f"{t.scene.n_gaussians} at {t.scene.side} px",
-            *(f"{ms:.1f}" for ms in (t.plane_draw, t.plane_learn, t.draw, t.whole_learn, t.first)),
+            *(f"{ms:.1f}" for ms in _columns(t)),
             f"{t.times_real_time:.1f}",
             " ".join(f"{ratio:.2f}" for ratio in t.ratios or ()),
         ]
         for t in timings
     ]
-    header = ["Gaussians", "2D", "2D learn", "draw", "learn", "first", "x real time", "ratios"]
+    header = ["Gaussians", "2D", "2D learn", "draw", "learn"]
+    header += ["surfels", "surfels learn", "first", "x real time", "ratios"]
     if not terminal.is_json:
         print_table(terminal.results, f"rasterizer {rasterizer}, ms, warm medians", header, rows)
         terminal.results.print(
             "2D: sorting, binning, blending. draw: with projection. learn: with spherical harmonics"
-            " of degree 3, forward and backward. first: with compiling.\n"
+            " of degree 3, forward and backward. surfels: the same discs, learning from colours,"
+            " normals and distortion. first: with compiling.\n"
         )
     return [t._asdict() | {"scene": t.scene._asdict()} for t in timings]
+
+
+def _columns(t: "RasterTiming") -> tuple[float, ...]:
+    """Milliseconds in the order of the table's header."""
+    gaussians = (t.plane_draw, t.plane_learn, t.draw, t.whole_learn)
+    return (*gaussians, t.surfels_draw, t.surfels_learn, t.first)
 
 
 def _time_render(terminal: Terminal, avatar: Path, motion: Path) -> dict[str, object]:

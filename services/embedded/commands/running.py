@@ -6,11 +6,11 @@ from pathlib import Path
 
 import typer
 
-from services.embedded.commands.words import Device
 from services.embedded.terminal import Terminal, open_terminal, print_json, progress_bar
 from shared import rasterizer_choice
 from shared.contracts.artifact import Manifest
 from shared.progress import Progress
+from shared.rasterizer_choice import Device
 from shared.settings import read_settings
 
 
