@@ -235,10 +235,12 @@ def _modes(own: Floats, n: int) -> Floats:
 
 
 def _regressor(template: Floats, joints: Floats) -> Floats:
-    """Rows that sum to 1 and give the joints. [5, V]"""
-    system = np.concatenate([template.T, np.ones((1, len(template)))])
-    wanted = np.concatenate([joints, np.ones((len(joints), 1))], axis=1)
-    rows: Floats = np.linalg.lstsq(system, wanted.T, rcond=None)[0].T
+    """Rows that sum to 1 and give the joints, each of the vertices next to it. [5, V]"""
+    rows = np.zeros((len(joints), len(template)))
+    for row, joint in zip(rows, joints, strict=True):
+        near = np.argsort(np.linalg.norm(template - joint, axis=1), kind="stable")[:60]
+        system = np.concatenate([template[near].T, np.ones((1, len(near)))])
+        row[near] = np.linalg.lstsq(system, [*joint, 1], rcond=None)[0]
     return rows
 
 
