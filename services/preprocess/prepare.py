@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from services.preprocess.dataset_writer import run_write
-from services.preprocess.face_steps import load_head, run_crop, run_fit, run_regions, run_track, sha256_of
+from services.preprocess.face_steps import (
+    load_head,
+    run_crop,
+    run_fit,
+    run_regions,
+    run_track,
+    sha256_of,
+)
 from services.preprocess.options import PrepareOptions, Step
 from services.preprocess.scene_steps import run_matte, run_plate
 from services.preprocess.sound import write_sound

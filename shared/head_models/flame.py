@@ -118,9 +118,7 @@ def _regions(flame: FlameArrays, masks: Masks, skin_faces: Ints, marks: Floats) 
     return labels
 
 
-def _follow(
-    flame: FlameArrays, skin_faces: Ints, face: Embedding, n_vertices: int
-) -> torch.Tensor:
+def _follow(flame: FlameArrays, skin_faces: Ints, face: Embedding, n_vertices: int) -> torch.Tensor:
     """How the skin follows the landmarks. [V, 468]"""
     place = np.full(len(flame.faces), -1)
     place[skin_faces] = np.arange(len(skin_faces))

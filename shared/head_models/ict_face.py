@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from shared.contracts.tracked_dataset import REGIONS
 from shared.head_model import Freedom, HeadModel, MeanHead
-from shared.scanned_heads.ict_facekit import FILE, LANDMARKS_68, PARTS, IctArrays, part_of_faces, read_ict
+from shared.scanned_heads.ict_facekit import (
+    FILE,
+    LANDMARKS_68,
+    PARTS,
+    IctArrays,
+    part_of_faces,
+    read_ict,
+)
 from shared.scanned_heads.ict_rig import JAW_UNIT, IctRig, make_rig
 from shared.scanned_heads.iris import iris_points
 from shared.scanned_heads.landmark_transfer import (

@@ -91,7 +91,9 @@ def read_flame(models_dir: Path | None) -> FlameArrays:
     if faces.min() < 0 or faces.max() >= N_VERTICES:
         raise InvalidInput("bad_head_file", f"{path}: f names vertices that are not there")
     if tuple(arrays["kintree_table"][0, 1:].astype(np.int64)) != PARENTS:
-        raise InvalidInput("bad_head_file", f"{path}: its joints hang together otherwise than 0-1-*")
+        raise InvalidInput(
+            "bad_head_file", f"{path}: its joints hang together otherwise than 0-1-*"
+        )
     if not np.allclose(arrays["weights"].sum(1), 1, atol=1e-3):
         raise InvalidInput("bad_head_file", f"{path}: rows of weights do not sum to 1")
     return FlameArrays(
@@ -156,9 +158,7 @@ def _ibug(path: Path) -> FlameLandmarks:
     if len(faces) < n or len(weights) < n:
         raise InvalidInput("bad_head_file", f"{path}: {len(faces)} landmarks, expected 68 and more")
     trust = np.where(np.arange(n) < N_JAWLINE, JAWLINE_TRUST, 1.0)
-    return FlameLandmarks(
-        np.array(IBUG_68), _faces(faces, path), weights.astype(np.float64), trust
-    )
+    return FlameLandmarks(np.array(IBUG_68), _faces(faces, path), weights.astype(np.float64), trust)
 
 
 def _faces(values: NDArray[Any], path: Path) -> Ints:

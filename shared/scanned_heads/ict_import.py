@@ -87,7 +87,9 @@ def _read_folder(folder: Path, progress: Progress) -> Arrays:
         "uv": neutral.uv.astype(np.float32),
         "faces": neutral.corners[..., 0].astype(np.int32),
         "faces_uv": neutral.corners[..., 1].astype(np.int32),
-        "identity_deltas": np.array([deltas[name] for name in identities], np.float16).reshape(shape),
+        "identity_deltas": np.array([deltas[name] for name in identities], np.float16).reshape(
+            shape
+        ),
         "expression_deltas": np.array([deltas[name] for name in units], np.float16).reshape(shape),
         "expression_names": np.array(units, dtype="<U16"),
     }
@@ -106,7 +108,9 @@ def _read_mesh(path: Path) -> _Mesh:
         except ValueError as error:
             raise InvalidInput("bad_head_file", f"{path}: a face reads {line}") from error
         if len(face) not in {3, 4} or any(len(corner) != len(("v", "vt")) for corner in face):
-            raise InvalidInput("bad_head_file", f"{path}: a face reads {line}, expected 3 or 4 v/vt")
+            raise InvalidInput(
+                "bad_head_file", f"{path}: a face reads {line}, expected 3 or 4 v/vt"
+            )
         corners.append(face if len(face) > len("vvv") else [*face, face[-1]])
     if not corners:
         raise InvalidInput("bad_head_file", f"{path} has no faces")

@@ -146,7 +146,7 @@ def test_the_bundles_derivatives_are_those_of_its_prediction(filmed: Filmed) -> 
     no_shape = np.zeros(len(rig.shape_basis))
     before = predict(rig, camera, no_shape, states)
     for column, moved in (
-        (6, states._replace(jaw=states.jaw + [step, 0])),
+        (6, states._replace(jaw=states.jaw + np.array([step, 0]))),
         (8 + unit, states._replace(expr=states.expr + step * (np.arange(n_units) == unit))),
     ):
         numeric = ((predict(rig, camera, no_shape, moved) - before) / step)[0, :, :2]

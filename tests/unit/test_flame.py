@@ -91,7 +91,7 @@ def test_vertices_are_those_of_the_papers_equations(head: MeanHead, arrays: dict
     person = head.model._replace(joints=joints_of(head, shape))
     found = pose_vertices(person, neutral_vertices(person, shape), pose)[0, :N_PUBLISHED]
 
-    expected = reference(arrays, beta, psi, angles) + [0.01, 0.02, 0.03]
+    expected = reference(arrays, beta, psi, angles) + np.array([0.01, 0.02, 0.03])
     assert 0 == pytest.approx(np.abs(expected - found.double().numpy()).max(), abs=1e-6)
 
 
@@ -161,7 +161,7 @@ def test_editions_have_names_of_their_own(tmp_path: Path, head: MeanHead) -> Non
 
 def test_a_missing_file_is_named(folder: Path, tmp_path: Path) -> None:
     """With the folder it belongs in and the way without it."""
-    with pytest.raises(MissingModel, match="flame2023.pkl") as refusal:
+    with pytest.raises(MissingModel, match=r"flame2023\.pkl") as refusal:
         flame.build(tmp_path)
     assert "missing_model_file" == refusal.value.code
 

@@ -11,7 +11,6 @@ from services.embedded.terminal import open_terminal, print_json, print_table, p
 from shared.errors import InvalidInput
 from shared.settings import read_settings
 
-
 models_app = typer.Typer(rich_markup_mode=None)
 
 
