@@ -33,24 +33,49 @@ class FoundModelFile(NamedTuple):
     presence: Presence
 
 
+_FLAME_READER = ("shared.scanned_heads.flame_file",)
 LEDGER = (
     ModelFile(
+        "ict_facekit_light.npz",
+        "head model ict_face: ICT FaceKit Light (talksplat models import ict-facekit)",
+        "MIT",
+        "github.com/ICT-VGL/ICT-FaceKit",
+        read_by=("shared.scanned_heads.ict_facekit",),
+    ),
+    ModelFile(
         "flame2023.pkl",
-        "head model: FLAME 2023 instead of the open head",
+        "head model flame: FLAME 2023",
         "MPI FLAME licence (non-commercial; a CC-BY-4.0 edition exists)",
         "flame.is.tue.mpg.de",
+        read_by=_FLAME_READER,
     ),
     ModelFile(
         "generic_model.pkl",
-        "head model: FLAME 2020 instead of the open head",
+        "head model flame: FLAME 2020, where 2023 is absent",
         "MPI FLAME licence (non-commercial)",
         "flame.is.tue.mpg.de",
+        read_by=_FLAME_READER,
+    ),
+    ModelFile(
+        "FLAME_masks.pkl",
+        "head model flame: the regions of its vertices",
+        "MPI FLAME licence (non-commercial)",
+        "flame.is.tue.mpg.de",
+        read_by=_FLAME_READER,
     ),
     ModelFile(
         "mediapipe_landmark_embedding.npz",
-        "fitting FLAME to MediaPipe landmarks",
+        "head model flame: 105 of MediaPipe's landmarks",
         "MPI FLAME licence (non-commercial)",
         "flame.is.tue.mpg.de",
+        read_by=_FLAME_READER,
+    ),
+    ModelFile(
+        "landmark_embedding_with_eyes.npy",
+        "head model flame: 68 landmarks, in place of MediaPipe's or for the jawline",
+        "MPI FLAME licence (non-commercial)",
+        "flame.is.tue.mpg.de",
+        read_by=_FLAME_READER,
     ),
     ModelFile(
         "face_landmarker.task",

@@ -39,65 +39,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 JAW_OPEN_RAD = 0.4
-ICT_UNITS = [
-    "browDown_L",
-    "browDown_R",
-    "browInnerUp_L",
-    "browInnerUp_R",
-    "browOuterUp_L",
-    "browOuterUp_R",
-    "cheekPuff_L",
-    "cheekPuff_R",
-    "cheekRaiser_L",
-    "cheekRaiser_R",
-    "cheekSquint_L",
-    "cheekSquint_R",
-    "eyeBlink_L",
-    "eyeBlink_R",
-    "eyeLookDown_L",
-    "eyeLookDown_R",
-    "eyeLookIn_L",
-    "eyeLookIn_R",
-    "eyeLookOut_L",
-    "eyeLookOut_R",
-    "eyeLookUp_L",
-    "eyeLookUp_R",
-    "eyeSquint_L",
-    "eyeSquint_R",
-    "eyeWide_L",
-    "eyeWide_R",
-    "jawForward",
-    "jawLeft",
-    "jawOpen",
-    "jawRight",
-    "mouthClose",
-    "mouthDimple_L",
-    "mouthDimple_R",
-    "mouthFrown_L",
-    "mouthFrown_R",
-    "mouthFunnel",
-    "mouthLeft",
-    "mouthLowerDown_L",
-    "mouthLowerDown_R",
-    "mouthPress_L",
-    "mouthPress_R",
-    "mouthPucker",
-    "mouthRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthShrugLower",
+SIDED_UNITS = (
+    "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekRaiser", "cheekSquint",
+    "eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide",
+    "mouthDimple", "mouthFrown", "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch",
+    "mouthUpperUp", "noseSneer", "PupilDilate",
+)  # fmt: skip
+WHOLE_UNITS = (
+    "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthFunnel", "mouthLeft",
+    "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
     "mouthShrugUpper",
-    "mouthSmile_L",
-    "mouthSmile_R",
-    "mouthStretch_L",
-    "mouthStretch_R",
-    "mouthUpperUp_L",
-    "mouthUpperUp_R",
-    "noseSneer_L",
-    "noseSneer_R",
-    "PupilDilate_L",
-    "PupilDilate_R",
-]
+)  # fmt: skip
+ICT_UNITS = (*(f"{name}_{side}" for name in SIDED_UNITS for side in "LR"), *WHOLE_UNITS)
 
 
 class Mesh(NamedTuple):
@@ -263,11 +216,13 @@ def _ict_mesh() -> Mesh:
     }
     source = np.zeros(N_ICT_VERTICES, dtype=np.int64)
     place = np.zeros(len(head.template), dtype=np.int64)
+    numbers_of = {name: np.arange(*PARTS[name]) for name in parts}
+    # The 68 landmarks have numbers of their own.
+    parts["face"] = np.concatenate([IBUG_68, np.setdiff1d(face, IBUG_68)])
+    others = np.setdiff1d(numbers_of["face"], LANDMARKS_68)
+    numbers_of["face"] = np.concatenate([LANDMARKS_68, others])
     for name, members in parts.items():
-        numbers = np.arange(*PARTS[name])
-        if name == "face":  # the 68 landmarks have numbers of their own
-            members = np.concatenate([IBUG_68, np.setdiff1d(members, IBUG_68)])
-            numbers = np.concatenate([LANDMARKS_68, np.setdiff1d(numbers, LANDMARKS_68)])
+        numbers = numbers_of[name]
         source[numbers] = np.resize(members, len(numbers))
         if name not in {"eye_sockets", "gums_and_tongue", "eye_overlays"}:
             place[members] = numbers[: len(members)]
@@ -283,10 +238,12 @@ def _modes(own: Floats, n: int) -> Floats:
 
 
 def _regressor(template: Floats, joints: Floats) -> Floats:
-    """Rows that sum to 1 and give the joints. [5, V]"""
-    system = np.concatenate([template.T, np.ones((1, len(template)))])
-    wanted = np.concatenate([joints, np.ones((len(joints), 1))], axis=1)
-    rows: Floats = np.linalg.lstsq(system, wanted.T, rcond=None)[0].T
+    """Rows that sum to 1 and give the joints, each of the vertices next to it. [5, V]"""
+    rows = np.zeros((len(joints), len(template)))
+    for row, joint in zip(rows, joints, strict=True):
+        near = np.argsort(np.linalg.norm(template - joint, axis=1), kind="stable")[:60]
+        system = np.concatenate([template[near].T, np.ones((1, len(near)))])
+        row[near] = np.linalg.lstsq(system, [*joint, 1], rcond=None)[0]
     return rows
 
 

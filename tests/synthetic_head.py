@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from services.preprocess.head_fit import HeadFit, landmarks_of
 from shared.contracts.tracked_dataset import REGIONS
 from shared.geometry.cameras import frontal_viewmat, intrinsics, project
-from shared.head_model import HeadPose, neutral_vertices, pose_vertices
+from shared.head_model import HeadPose, joints_of, neutral_vertices, pose_vertices
 from shared.head_models import open_head
 
 SIZE = 256
@@ -28,9 +28,9 @@ class Speaker(NamedTuple):
 def make_speaker(n_frames: int, n_train: int) -> Speaker:
     """A person unlike the mean one, moving smoothly; deterministic."""
     random = torch.Generator().manual_seed(5)
-    model = open_head.build()
-    shape = 0.5 * torch.randn(len(model.shape_basis), generator=random)
-    model = model._replace(joints=open_head.joints_of(model, shape))
+    head = open_head.mean_head()
+    shape = 0.5 * torch.randn(len(head.model.shape_basis), generator=random)
+    model = head.model._replace(joints=joints_of(head, shape))
     time = torch.arange(n_frames) / 25
 
     def waves(n: int, size: float, pace: float) -> torch.Tensor:

@@ -49,6 +49,7 @@ def project_head(fit: HeadFit, frame: int) -> ProjectedHead:
     rigid = model._replace(
         expr_basis=torch.zeros(len(model.expression_names), 4, 3),
         weights=torch.eye(5)[:1].expand(4, 5),
+        pose_basis=None,
     )
     axes = pose_vertices(rigid, ends, pose)[0]
     return ProjectedHead(

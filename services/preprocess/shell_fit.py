@@ -67,9 +67,9 @@ def fit_shell(
 
 
 def _shell_vertices(fit: HeadFit) -> Ints:
-    """Vertices of the shell that are neither the face's nor the ears'."""
+    """Vertices of the shell that are not the face's; ears go with the hair that may cover them."""
     model = fit.head_model
-    return np.setdiff1d(vertices_of(model, ("hair",)), vertices_of(model, (*FACE_REGIONS, "ears")))
+    return np.setdiff1d(vertices_of(model, ("hair", "ears")), vertices_of(model, FACE_REGIONS))
 
 
 def _exit_ratios(
@@ -129,8 +129,7 @@ def _scaled(fit: HeadFit, rest: Floats, shell: Ints, known: Floats) -> HeadFit:
         ratio = np.convolve(np.pad(ratio, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     ratio = np.clip(np.interp(angle, np.linspace(-np.pi, np.pi, 73), ratio), *RATIO_RANGE)
     marks = landmarks_on(fit.head_model, torch.from_numpy(rest)).numpy()
-    outline = np.concatenate([marks[list(FACE_OVAL)], rest[vertices_of(fit.head_model, ("ears",))]])
-    away, _ = cKDTree(outline).query(rest[shell])
+    away, _ = cKDTree(marks[list(FACE_OVAL)]).query(rest[shell])
     share = np.clip(away / FULL_AFTER_M, 0, 1)
     moved = np.zeros_like(rest)
     moved[shell] = offset * ((ratio - 1) * share)[:, None]

@@ -2,8 +2,8 @@
 
 FLAME comes as a Python 2 pickle of NumPy arrays, some of them wrapped in chumpy, and one SciPy
 matrix. A pickle may name any function to be called, so here only a short list of names exists:
-NumPy's own makers of arrays, and stand-ins that merely keep what they are given. Any other name ends
-the reading before anything is called.
+NumPy's own makers of arrays, and stand-ins that merely keep what they are given. Any other name
+ends the reading before anything is called.
 """
 
 import pickle
@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from shared.errors import InvalidInput
 
 Array = NDArray[Any]
+npy: Any = npy_format  # NumPy 1.26 leaves it without types
 
 MAX_BYTES = 1_000_000_000
 """The largest published FLAME file has a twentieth of it."""
@@ -68,11 +69,9 @@ def read_npy_pickle(path: Path) -> dict[str, Any]:
     _check_size(path)
     with path.open("rb") as stream:
         try:
-            version = npy_format.read_magic(stream)
+            version = npy.read_magic(stream)
             read_header = (
-                npy_format.read_array_header_1_0
-                if version == (1, 0)
-                else npy_format.read_array_header_2_0
+                npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             )
             _, _, dtype = read_header(stream)
         except (ValueError, OSError, SyntaxError) as error:
@@ -199,7 +198,8 @@ _BROKEN = (
     ValueError,
 )
 """What a damaged pickle makes the reader raise."""
-_EMPTY_ARRAY = np.core.multiarray._reconstruct  # noqa: SLF001 - named in every pickled array
+_EMPTY_ARRAY: Any = np.zeros(0).__reduce__()[0]
+"""What every pickled array begins with: an array of no elements, filled afterwards."""
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _EMPTY_ARRAY,
     ("numpy._core.multiarray", "_reconstruct"): _EMPTY_ARRAY,

@@ -138,7 +138,7 @@ def _joint_basis(ict: IctArrays, jaw: JawMotion) -> NDArray[np.float32]:
     skin = ict.template[slice(*PARTS["face"])]
     near = []
     for side in (-HINGE_SIDE_M, HINGE_SIDE_M):
-        away = np.linalg.norm(skin - (jaw.joint + [side, 0, 0]), axis=1)
+        away = np.linalg.norm(skin - (jaw.joint + np.array([side, 0, 0])), axis=1)
         near.append(np.argsort(away, kind="stable")[:N_HINGE])
     basis[:, 2] = ict.identities[:, np.concatenate(near)].mean(1)
     for side, joint in (("left", 3), ("right", 4)):

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from services.preprocess.fit_head import fit_head
 from services.preprocess.head_fit import HeadFit, landmarks_of
 from shared.errors import InvalidInput
+from shared.head_models import open_head
 from shared.landmarks import LIPS
 from shared.open_head_parts.canonical_face import INTER_OCULAR_M
 from tests.synthetic_head import SIZE, Speaker, make_speaker, noisy_landmarks
@@ -16,6 +17,8 @@ from tests.synthetic_head import SIZE, Speaker, make_speaker, noisy_landmarks
 N_FRAMES, N_TRAIN = 48, 36
 NOISE_PX = 0.3
 ALL_VALID = np.ones(N_FRAMES, dtype=np.bool_)
+HEAD = open_head.mean_head()
+"""Of the mean person."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def landmarks(speaker: Speaker) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def fit(landmarks: NDArray[np.float32]) -> HeadFit:
     """The fit."""
-    return fit_head(landmarks, ALL_VALID, N_TRAIN, SIZE)
+    return fit_head(landmarks, ALL_VALID, N_TRAIN, SIZE, HEAD)
 
 
 def errors_px(fit: HeadFit, landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -96,7 +99,7 @@ def test_held_out_frames_teach_nothing(fit: HeadFit, landmarks: NDArray[np.float
     changed = landmarks.copy()
     changed[N_TRAIN:] = changed[N_TRAIN:][::-1] + 7
 
-    other = fit_head(changed, ALL_VALID, N_TRAIN, SIZE)
+    other = fit_head(changed, ALL_VALID, N_TRAIN, SIZE, HEAD)
 
     assert torch.equal(fit.shape, other.shape)
     assert torch.equal(fit.Ks, other.Ks)
@@ -107,7 +110,7 @@ def test_held_out_frames_teach_nothing(fit: HeadFit, landmarks: NDArray[np.float
 
 def test_equal_input_gives_equal_fit(fit: HeadFit, landmarks: NDArray[np.float32]) -> None:
     """Nothing random, nothing that depends on the run."""
-    again = fit_head(landmarks, ALL_VALID, N_TRAIN, SIZE)
+    again = fit_head(landmarks, ALL_VALID, N_TRAIN, SIZE, HEAD)
 
     for name in HeadFit._fields[1:]:
         assert torch.equal(getattr(fit, name), getattr(again, name)), name
@@ -120,7 +123,7 @@ def test_rejected_frames_are_bridged(fit: HeadFit, landmarks: NDArray[np.float32
     is_valid = ALL_VALID.copy()
     is_valid[10] = False
 
-    other = fit_head(broken, is_valid, N_TRAIN, SIZE)
+    other = fit_head(broken, is_valid, N_TRAIN, SIZE, HEAD)
 
     assert bool(torch.isfinite(other.expr).all())
     assert float((other.rotation[10] - fit.rotation[10]).abs().max()) < 0.02
@@ -129,6 +132,6 @@ def test_rejected_frames_are_bridged(fit: HeadFit, landmarks: NDArray[np.float32
 def test_too_few_training_frames_are_refused(landmarks: NDArray[np.float32]) -> None:
     """A person cannot be learnt from a handful of frames."""
     with pytest.raises(InvalidInput) as refusal:
-        fit_head(landmarks, ALL_VALID, 5, SIZE)
+        fit_head(landmarks, ALL_VALID, 5, SIZE, HEAD)
 
     assert "too_few_frames" == refusal.value.code
