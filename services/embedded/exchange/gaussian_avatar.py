@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -36,6 +37,7 @@ from shared.avatar_store import TENSORS, TRAINING, load_subject
 from shared.contracts.artifact import read_arrays, read_manifest
 from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
 from shared.errors import InvalidInput
+from shared.media.image import read_rgb, write_png
 from shared.rigging.rig import corrected
 
 LOCAL = ("local", "log_scales", "quats", "opacity_logits", "colors", "binding", "pose_deltas")
@@ -82,7 +84,7 @@ def export_gaussian_avatar(avatar: Path, out: Path, models_dir: Path) -> None:
     write_head(out, manifest.head_model, subject.head_model)
     if manifest.head_model != FLAME:
         shutil.copyfile(avatar / TRAINING, out / TRAINING)
-    shutil.copyfile(avatar / "plate.png", out / "plate.png")
+    _write_plate(avatar / "plate.png", manifest, out / "plate.png")
 
 
 def import_gaussian_avatar(folder: Path, out: Path, models_dir: Path) -> AvatarManifest:
@@ -188,6 +190,16 @@ def _square(view: View) -> tuple[int, tuple[float, float, float]]:
     side += side % 2
     left, top = -((side - view.width) // 2), -((side - view.height) // 2)
     return side, (float(left), float(top), float(side))
+
+
+def _write_plate(plate: Path, manifest: AvatarManifest, out: Path) -> None:
+    """The background of the square alone, since their cameras know no crop."""
+    left, top, side = manifest.crop
+    box = (left, top, left + side, top + side)
+    size = (manifest.crop_size, manifest.crop_size)
+    picture = Image.fromarray(read_rgb(plate))
+    cut = picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
+    write_png(out, np.asarray(cut))
 
 
 def _torso_track(folder: Path, n_frames: int) -> Tensor:
