@@ -43,6 +43,9 @@ class Constellation:
         """The same with the frame's correction. -> [6]"""
         return self.condition(fake_motion(N_FRAMES))[frame] + self.deltas[frame]
 
+    def regions(self) -> None:
+        """Points belong to no face."""
+
     def placements(self) -> list[Tensor]:
         """The corrections."""
         return [self.deltas]

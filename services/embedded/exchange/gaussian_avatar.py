@@ -32,10 +32,11 @@ from services.embedded.exchange.imported_avatar import Imported, write_imported
 from services.embedded.exchange.ply_file import read_points, stack_columns, write_points
 from services.embedded.exchange.sibr_cameras import View, read_cameras, write_cameras
 from services.embedded.exchange.splat_file import DC, splat_columns
+from services.embedded.exchange.torso_track import read_torso
 from shared.avatar_method import Subject
 from shared.avatar_store import TENSORS, TRAINING, load_subject
-from shared.contracts.artifact import read_arrays, read_manifest
-from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
+from shared.contracts.artifact import read_manifest
+from shared.contracts.avatar import AvatarManifest
 from shared.errors import InvalidInput
 from shared.media.image import read_rgb, write_png
 from shared.rigging.rig import corrected
@@ -113,8 +114,9 @@ def import_gaussian_avatar(folder: Path, out: Path, models_dir: Path) -> AvatarM
         K=K,
         crop_size=size,
         training_pose=sequence.pose,
-        training_body=_torso_track(folder, len(sequence.pose.expr)),
+        training_body=torch.zeros(len(sequence.pose.expr), 6),
     )
+    subject = subject._replace(training_body=read_torso(folder, subject))
     imported = Imported(
         subject=subject,
         head_model=head.name,
@@ -200,16 +202,3 @@ def _write_plate(plate: Path, manifest: AvatarManifest, out: Path) -> None:
     picture = Image.fromarray(read_rgb(plate))
     cut = picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
     write_png(out, np.asarray(cut))
-
-
-def _torso_track(folder: Path, n_frames: int) -> Tensor:
-    """How the torso moved, where we exported it; FLAME has none. [T, 6]"""
-    if not (folder / TRAINING).is_file():
-        return torch.zeros(n_frames, 6)
-    body = read_arrays(folder / TRAINING, TRAINING_TABLE)["body"]
-    if len(body) != n_frames:
-        raise InvalidInput(
-            "bad_exchange_file",
-            f"{folder / TRAINING} has {len(body)} frames, flame_param.npz {n_frames}",
-        )
-    return torch.from_numpy(np.asarray(body, np.float32))
