@@ -18,7 +18,7 @@ WIDTH, LEFT = 48, 8
 """Pictures are this wide, cut out of the square from this column on."""
 ANGLES = (-0.35, 0.0, 0.3)
 """Of the cameras about the head, rad; the second faces the person."""
-N_TRAIN, N_TEST = 10, 3
+N_TRAIN, N_TEST = 13, 2
 VALIDATION_CAMERA = 2
 
 

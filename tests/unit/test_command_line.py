@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from services.embedded.cli import run_command
+from services.embedded.commands.running import parse_choices
 from services.renderer.encode import Encoding, VideoWriter
 
 
@@ -133,3 +135,15 @@ def test_a_gpu_is_not_pretended(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert 1 == code
     assert "error[no_gpu]" in capsys.readouterr().err
+
+
+def test_options_of_a_method_are_what_they_look_like() -> None:
+    """Numbers, truth values and words; anything else stays text."""
+    words = ["sh_degree=3", "position_weight=0.01", "tune_flame=true", "init=faces", "x=[1]"]
+
+    chosen = parse_choices(words)
+
+    assert [3, 0.01, True, "faces", "[1]"] == list(chosen.values())
+    assert [int, float, bool, str, str] == [type(value) for value in chosen.values()]
+    with pytest.raises(typer.BadParameter):
+        parse_choices(["sh_degree"])

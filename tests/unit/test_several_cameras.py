@@ -33,7 +33,7 @@ OPTIONS = TrainOptions(
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two cameras to train on, one for validation; more moments than a training needs."""
+    """Two cameras to train on, one for validation."""
     folder = tmp_path_factory.mktemp("views")
     write_vhap_tree(folder / "tree")
     import_vhap(folder / "tree", folder / "dataset", folder, silent)
@@ -41,9 +41,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Everything before the first step; the made-up capture is shorter than a real one may be."""
-    monkeypatch.setattr("services.trainer.train.MIN_TRAIN_FRAMES", 5)
+def run(dataset: Path) -> Run:
+    """Everything before the first step."""
     return prepare_run(open_dataset(dataset), OPTIONS)[0]
 
 
@@ -83,12 +82,8 @@ def test_registration_moves_moments_by_all_their_pictures(run: Run) -> None:
     assert bool((moved[[moment for moment, _ in run.moments()]] > 0).all())
 
 
-def test_several_cameras_train_an_avatar(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_cameras_train_an_avatar(dataset: Path, tmp_path: Path) -> None:
     """From end to end, with harmonics and a Gaussian on every face kept."""
-    monkeypatch.setattr("services.trainer.train.MIN_TRAIN_FRAMES", 5)
-
     manifest = train_avatar(dataset, OPTIONS, tmp_path / "avatar", silent)
 
     _, subject, model = load_avatar(tmp_path / "avatar")

@@ -25,7 +25,7 @@ from tests.vhap_tree import LEFT, N_TEST, N_TRAIN, WIDTH, Tree, write_vhap_tree
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """Three cameras, thirteen moments."""
+    """Three cameras, fifteen moments."""
     return write_vhap_tree(tmp_path_factory.mktemp("vhap") / "tree")
 
 

@@ -1,8 +1,11 @@
 """What commands do before and around a stage."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+import typer
 
 from services.embedded.commands.words import Device
 from services.embedded.terminal import Terminal, open_terminal, print_json, progress_bar
@@ -25,6 +28,21 @@ def do_stage(
         print_json(terminal, {"out": str(out), "manifest": told})
     else:
         terminal.results.print(str(out), highlight=False, markup=False)
+
+
+def parse_choices(words: list[str]) -> dict[str, int | float | str | bool]:
+    """Options of a method from ``name=value``; numbers, true and false are what they look like."""
+    chosen: dict[str, int | float | str | bool] = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not (name and sign):
+            raise typer.BadParameter(f"{word!r} is not name=value")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        chosen[name] = value if isinstance(value, (int, float, bool)) else text
+    return chosen
 
 
 def prepare(terminal: Terminal) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.embedded.commands.running import choose_rasterizer, do_stage
+from services.embedded.commands.running import choose_rasterizer, do_stage, parse_choices
 from services.embedded.commands.words import (
     DeviceOption,
     ExistingFile,
@@ -68,6 +68,10 @@ def train(
     dataset: Annotated[Path, ExistingFolder],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the avatar.")],
     method: MethodOption = "rigged_gaussians",
+    choose: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the method, name=value; may be repeated."),
+    ] = None,
     preset: PresetOption = "standard",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -77,14 +81,22 @@ def train(
 
     \b
     talksplat train dataset -o avatar --preset draft
+    talksplat train dataset -o avatar --set init=faces --set sh_degree=3
     """
+    options_of_method = parse_choices(choose or [])
 
     def stage(progress: Progress) -> Manifest:
         from services.trainer.options import TrainOptions
         from services.trainer.train import train_avatar
 
         rasterizer = choose_rasterizer(open_terminal(is_json=as_json), device)
-        options = TrainOptions(method=method, preset=preset, rasterizer=rasterizer, seed=seed)
+        options = TrainOptions(
+            method=method,
+            method_options=options_of_method,
+            preset=preset,
+            rasterizer=rasterizer,
+            seed=seed,
+        )
         return train_avatar(dataset, options, out, progress)
 
     do_stage("train", stage, out, is_json=as_json)
