@@ -76,7 +76,8 @@ def fit_code_basis(
     inputs = (features - centre) / scale
     gram = inputs.T @ inputs + RIDGE * len(inputs) * torch.eye(inputs.shape[1])
     slopes = torch.linalg.solve(gram, inputs.T @ codes) / scale[:, None]
-    slopes = slopes / (features @ slopes).std(0).clamp_min(1e-8)
+    if n_expression:  # the deviation of nothing is no number
+        slopes = slopes / (features @ slopes).std(0).clamp_min(1e-8)
     turn_scale = pose.rotation.std(0).clamp_min(1e-3)
     weights = torch.block_diag(slopes, torch.diag(1 / turn_scale))
     offset = -torch.cat([centre @ slopes, pose.rotation.mean(0) / turn_scale])

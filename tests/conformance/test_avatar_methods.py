@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from shared.avatar_abilities import Scheduled, Sparing, ViewDependent
 from shared.avatar_method import AvatarMethod, TrainableModel, each_track
+from shared.contracts.tracked_dataset import REGIONS
 from shared.gaussians import Gaussians
 from shared.layers import Layers
 from shared.plugins import load_plugin, plugin_names
@@ -71,6 +73,53 @@ def test_posed_gaussians_have_the_shapes_of_the_contract(model: TrainableModel) 
     assert 0 < posed.opacities.min()
     assert posed.opacities.max() < 1
     assert posed.quats.norm(dim=1).min() > 0
+
+
+def test_regions_are_labels_of_all_gaussians_or_unknown(model: TrainableModel) -> None:
+    """One of ``REGIONS`` each, never the background; they follow the Gaussians."""
+    regions = model.regions()
+
+    if regions is not None:
+        assert (gaussian_count(model),) == tuple(regions.shape)
+        assert torch.uint8 == regions.dtype
+        assert 0 < int(regions.min())
+        assert int(regions.max()) < len(REGIONS)
+
+
+def test_what_must_stay_is_doomed(model: TrainableModel) -> None:
+    """A model spares only what would be removed."""
+    if isinstance(model, Sparing):
+        doomed = torch.arange(gaussian_count(model)) % 3 == 0
+
+        spared = model.spare(doomed)
+
+        assert not bool((spared & ~doomed).any())
+
+
+def test_a_schedule_depends_on_the_step_alone(method: AvatarMethod, model: TrainableModel) -> None:
+    """A training that resumes finds the model as one that went straight through."""
+    if isinstance(model, Scheduled):
+        resumed = method.restore(make_subject(N_FRAMES), model.tensors(), {})
+        assert isinstance(resumed, Scheduled)
+        for step in range(8):
+            model.begin_step(step, 10)
+
+        resumed.begin_step(7, 10)
+
+        assert_equal(
+            whole(model.pose(model.training_condition(1))),
+            whole(resumed.pose(resumed.training_condition(1))),
+        )
+
+
+def test_the_subjects_own_camera_changes_nothing(model: TrainableModel) -> None:
+    """A condition is for the capture's camera until another is named."""
+    if isinstance(model, ViewDependent):
+        condition = model.training_condition(2)
+
+        seen = model.seen_from(condition, make_subject(N_FRAMES).viewmat)
+
+        assert torch.equal(condition, seen)
 
 
 def test_rendering_equals_training(model: TrainableModel) -> None:

@@ -73,7 +73,8 @@ def test_without_masks_the_score_says_so() -> None:
 def test_masks_lie_where_the_crop_does(tmp_path: Path) -> None:
     """A crop that fills the capture is taken over; held-out frames only."""
     dataset = open_dataset(write_tracked_dataset(tmp_path / "d", n_train=26, n_heldout=2))
-    shifted = dict(dataset.tracking) | {"crops": dataset.tracking["crops"] + np.float32([8, 4, 0])}
+    crops = np.asarray(dataset.tracking["crops"], np.float32) + np.array([8, 4, 0], np.float32)
+    shifted = dict(dataset.tracking) | {"crops": crops}
 
     plain = list(region_masks(dataset, 26))
     moved = next(region_masks(dataset._replace(tracking=shifted), 26))
@@ -87,7 +88,7 @@ def test_masks_lie_where_the_crop_does(tmp_path: Path) -> None:
 def test_landmarks_are_compared_by_region() -> None:
     """A wider nose is seen in the nose alone; a shift of the whole face is no error."""
     face = np.random.default_rng(0).uniform(100, 400, (30, 478, 3)).astype(np.float32)
-    other = face + np.float32([5, 3, 0])
+    other = face + np.array([5, 3, 0], np.float32)
     nose = list(NOSE)
     other[:, nose] += 0.2 * (face[:, nose] - face[:, nose].mean(1, keepdims=True))
     evidence = Evidence(25, FaceTrack(other, 512), FaceTrack(face, 512), None, None, None)

@@ -46,6 +46,9 @@ class Constellation:
         """The same with the frame's correction. -> [6]"""
         return self.condition(Performance(fake_motion(N_FRAMES)))[frame] + self.deltas[frame]
 
+    def regions(self) -> None:
+        """Points belong to no face."""
+
     def placements(self) -> list[Tensor]:
         """The corrections."""
         return [self.deltas]
@@ -61,10 +64,6 @@ class Constellation:
             colors=self._colors,
         )
         return (posed,)
-
-    def regions(self) -> Tensor | None:
-        """Stars belong to no head."""
-        return None
 
 
 class TruePictures:

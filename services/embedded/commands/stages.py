@@ -91,6 +91,7 @@ def train(
     \b
     talksplat train dataset -o avatar --preset draft
     talksplat train dataset -o avatar --method gaussian_talker --method-option attention=false
+    talksplat train dataset -o avatar --method-option init=faces --method-option sh_degree=3
     """
     method_options = read_method_options(method_option)
 

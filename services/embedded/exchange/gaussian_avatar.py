@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -31,11 +32,13 @@ from services.embedded.exchange.imported_avatar import Imported, write_imported
 from services.embedded.exchange.ply_file import read_points, stack_columns, write_points
 from services.embedded.exchange.sibr_cameras import View, read_cameras, write_cameras
 from services.embedded.exchange.splat_file import DC, splat_columns
+from services.embedded.exchange.torso_track import read_torso
 from shared.avatar_method import Performance, Subject
 from shared.avatar_store import TENSORS, TRAINING, load_subject
-from shared.contracts.artifact import read_arrays, read_manifest
-from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
+from shared.contracts.artifact import read_manifest
+from shared.contracts.avatar import AvatarManifest
 from shared.errors import InvalidInput
+from shared.media.image import read_rgb, write_png
 from shared.rigging.rig import corrected
 
 LOCAL = ("local", "log_scales", "quats", "opacity_logits", "colors", "binding", "pose_deltas")
@@ -82,7 +85,7 @@ def export_gaussian_avatar(avatar: Path, out: Path, models_dir: Path) -> None:
     write_head(out, manifest.head_model, subject.head_model)
     if manifest.head_model != FLAME:
         shutil.copyfile(avatar / TRAINING, out / TRAINING)
-    shutil.copyfile(avatar / "plate.png", out / "plate.png")
+    _write_plate(avatar / "plate.png", manifest, out / "plate.png")
 
 
 def import_gaussian_avatar(folder: Path, out: Path, models_dir: Path) -> AvatarManifest:
@@ -111,8 +114,9 @@ def import_gaussian_avatar(folder: Path, out: Path, models_dir: Path) -> AvatarM
         K=K,
         crop_size=size,
         training_performance=Performance(sequence.pose),
-        training_body=_torso_track(folder, len(sequence.pose.expr)),
+        training_body=torch.zeros(len(sequence.pose.expr), 6),
     )
+    subject = subject._replace(training_body=read_torso(folder, subject))
     imported = Imported(
         subject=subject,
         head_model=head.name,
@@ -190,14 +194,11 @@ def _square(view: View) -> tuple[int, tuple[float, float, float]]:
     return side, (float(left), float(top), float(side))
 
 
-def _torso_track(folder: Path, n_frames: int) -> Tensor:
-    """How the torso moved, where we exported it; FLAME has none. [T, 6]"""
-    if not (folder / TRAINING).is_file():
-        return torch.zeros(n_frames, 6)
-    body = read_arrays(folder / TRAINING, TRAINING_TABLE)["body"]
-    if len(body) != n_frames:
-        raise InvalidInput(
-            "bad_exchange_file",
-            f"{folder / TRAINING} has {len(body)} frames, flame_param.npz {n_frames}",
-        )
-    return torch.from_numpy(np.asarray(body, np.float32))
+def _write_plate(plate: Path, manifest: AvatarManifest, out: Path) -> None:
+    """The background of the square alone, since their cameras know no crop."""
+    left, top, side = manifest.crop
+    box = (left, top, left + side, top + side)
+    size = (manifest.crop_size, manifest.crop_size)
+    picture = Image.fromarray(read_rgb(plate))
+    cut = picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
+    write_png(out, np.asarray(cut))

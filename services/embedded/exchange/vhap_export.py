@@ -46,9 +46,9 @@ def export_vhap(dataset: Path, out: Path, models_dir: Path, progress: Progress) 
         progress((row + 1) / opened.manifest.n_frames, "writing frames")
     for split, frames in splits.items():
         _write_transforms(out / f"transforms_{split}.json", frames)
-    _write_canonical(
-        out / CANONICAL, FlameSequence(_zero_pose(len(model.expr_basis)), shape, offset)
-    )
+    # The file whose presence tells readers that the head moves.
+    canonical = FlameSequence(_canonical_pose(len(model.expr_basis)), shape, offset)
+    write_sequence(out / CANONICAL, canonical)
 
 
 def _split_of(dataset: TrackedDataset, row: int) -> str:
@@ -96,12 +96,7 @@ def _write_transforms(path: Path, frames: list[dict[str, Any]]) -> None:
     path.write_text(json.dumps(shared | indices | {"frames": frames}, indent=1) + "\n", "utf-8")
 
 
-def _zero_pose(n_expressions: int) -> HeadPose:
+def _canonical_pose(n_expressions: int) -> HeadPose:
     widths = {"expr": n_expressions, **WIDTHS}
     pose = HeadPose(*(torch.zeros(1, widths[name]) for name in HeadPose._fields))
     return pose._replace(jaw_pose=torch.tensor([[CANONICAL_JAW, 0.0, 0.0]]))
-
-
-def _write_canonical(path: Path, sequence: FlameSequence) -> None:
-    """The file whose presence tells readers that the head moves."""
-    write_sequence(path, sequence)

@@ -22,8 +22,8 @@ from services.embedded.exchange.vhap_format import (
     file_inside,
     read_transforms,
 )
-from services.embedded.exchange.vhap_pictures import Canvas, write_pictures
-from shared.contracts.artifact import write_arrays, write_manifest
+from services.embedded.exchange.vhap_pictures import Canvas, Seen, read_pictures, write_pictures
+from shared.contracts.artifact import Arrays, write_arrays, write_manifest
 from shared.contracts.tracked_dataset import (
     TRACKING_TABLE,
     VIEWS_TABLE,
@@ -34,6 +34,7 @@ from shared.dataset_views import VIEWS
 from shared.errors import InvalidInput
 from shared.geometry.cameras import project
 from shared.head_model import (
+    HeadModel,
     HeadPose,
     landmarks_on,
     neutral_vertices,
@@ -62,6 +63,19 @@ class Plan(NamedTuple):
     """Camera indices of VHAP in our order; the first faces the person."""
 
 
+class Scene(NamedTuple):
+    """What all frames show, and of whom."""
+
+    plan: Plan
+    canvas: Canvas
+    head_name: str
+    model: HeadModel
+    shape: torch.Tensor  # [K]
+    pose: HeadPose  # T frames
+    viewmats: torch.Tensor  # [T, 4, 4]
+    Ks: torch.Tensor  # [T, 3, 3] px of the square
+
+
 def import_vhap(
     folder: Path, out: Path, models_dir: Path, progress: Progress
 ) -> TrackedDatasetManifest:
@@ -77,51 +91,14 @@ def import_vhap(
         raise InvalidInput(
             "exchange_file_missing", f"{folder / 'transforms_train.json'} is not there, or empty"
         )
-    head = read_head(folder, models_dir)
     plan = plan_rows(splits["train"], splits["val"], splits["test"])
-    sequences = _read_sequences(folder, plan, head)
-    sizes = {(row.frame.w, row.frame.h) for row in plan.rows}
-    if len(sizes) > 1:
-        raise InvalidInput(
-            "bad_exchange_file", f"pictures of {folder} have several sizes: {sorted(sizes)}"
-        )
-    canvas = Canvas(*sizes.pop())
+    scene = _read_scene(folder, plan, read_head(folder, models_dir))
     clear_folder(out)
-    first = sequences[plan.rows[0].timestep]
-    model, shape = of_person(head, first, folder)
-    save_head_model(out / "head_model.npz", model)
-    cameras = [camera_of(row.frame) for row in plan.rows]
-    Ks = torch.stack([canvas.shift(K) for _, K in cameras])
-    pose = HeadPose(
-        *(
-            torch.cat([getattr(sequences[row.timestep].pose, name) for row in plan.rows])
-            for name in HeadPose._fields
-        )
-    )
-    neutral = neutral_vertices(model, shape)
-    landmarks = np.zeros((len(plan.rows), 478, 3), np.float32)
-    for number, row in enumerate(plan.rows):
-        still = HeadPose(*(values[number : number + 1] for values in pose))
-        vertices = pose_vertices(model, neutral, still)[0]
-        viewmat = cameras[number][0]
-        marks = landmarks_on(model, vertices)
-        landmarks[number, :, :2] = project(marks, viewmat, Ks[number]).numpy()
-        write_pictures(
-            folder, row.frame, out, number, canvas, model, (vertices, viewmat, Ks[number])
-        )
-        progress((number + 1) / len(plan.rows), "reading frames")
-    arrays = {name: values.numpy() for name, values in pose._asdict().items()} | {
-        "shape": shape.numpy(),
-        "landmarks": landmarks,
-        "crops": np.tile(np.float32(canvas.crop), (len(plan.rows), 1)),
-        "Ks": Ks.numpy(),
-        "viewmat": cameras[0][0].numpy(),
-        "is_valid": np.array([row.is_valid for row in plan.rows]),
-    }
-    write_arrays(out / "tracking.npz", arrays, TRACKING_TABLE)
+    save_head_model(out / "head_model.npz", scene.model)
+    write_arrays(out / "tracking.npz", _write_frames(folder, scene, out, progress), TRACKING_TABLE)
     if len(plan.cameras) > 1:
-        _write_views(out, plan, cameras)
-    canvas.write_plate(out / "plate.png")
+        write_arrays(out / VIEWS, _views(scene), VIEWS_TABLE)
+    scene.canvas.write_plate(out / "plate.png")
     (out / "quality.json").write_text('{"source": "vhap"}\n', encoding="utf-8")
     (out / "importing").unlink()
     source = (folder / "transforms_train.json").read_bytes()
@@ -129,11 +106,11 @@ def import_vhap(
         n_frames=len(plan.rows),
         n_train=plan.n_train,
         capture_sha256=hashlib.sha256(source).hexdigest(),
-        capture_width=canvas.width,
-        capture_height=canvas.height,
-        crop_size=canvas.side,
-        head_model=head.name,
-        expression_names=list(model.expression_names),
+        capture_width=scene.canvas.width,
+        capture_height=scene.canvas.height,
+        crop_size=scene.canvas.side,
+        head_model=scene.head_name,
+        expression_names=list(scene.model.expression_names),
         tracker="vhap",
         has_audio=False,
         audio_offset_ms=None,
@@ -201,29 +178,70 @@ def _facing_camera(train: list[VhapFrame], n_moments: int) -> int:
     return max(complete, key=lambda k: complete[k][0].transform_matrix[2][2])
 
 
-def _read_sequences(folder: Path, plan: Plan, head: Head) -> dict[int, FlameSequence]:
-    """Parameters of each moment, [1, ...], by our number of it."""
-    n_expressions = len(head.model.expression_names)
-    found: dict[int, FlameSequence] = {}
+def _read_scene(folder: Path, plan: Plan, head: Head) -> Scene:
+    """Parameters, cameras and the person of all frames."""
+    sequences: dict[int, FlameSequence] = {}
     for row in plan.rows:
-        if row.timestep not in found:
+        if row.timestep not in sequences:
             path = file_inside(folder, row.frame.flame_param_path, "the FLAME parameters")
-            found[row.timestep] = read_sequence(path, n_expressions)
-    return found
+            sequences[row.timestep] = read_sequence(path, len(head.model.expression_names))
+    sizes = {(row.frame.w, row.frame.h) for row in plan.rows}
+    if len(sizes) > 1:
+        raise InvalidInput(
+            "bad_exchange_file", f"pictures of {folder} have several sizes: {sorted(sizes)}"
+        )
+    canvas = Canvas(*sizes.pop())
+    model, shape = of_person(head, sequences[plan.rows[0].timestep], folder)
+    cameras = [camera_of(row.frame) for row in plan.rows]
+    poses = [sequences[row.timestep].pose for row in plan.rows]
+    return Scene(
+        plan=plan,
+        canvas=canvas,
+        head_name=head.name,
+        model=model,
+        shape=shape,
+        pose=HeadPose(*(torch.cat(values) for values in zip(*poses, strict=True))),
+        viewmats=torch.stack([viewmat for viewmat, _ in cameras]),
+        Ks=torch.stack([canvas.shift(K) for _, K in cameras]),
+    )
 
 
-def _write_views(out: Path, plan: Plan, cameras: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    places = {camera: place for place, camera in enumerate(plan.cameras)}
-    of_rows = [places[row.frame.camera_index] for row in plan.rows]
-    first = [of_rows.index(place) for place in range(len(plan.cameras))]
-    ids = [
-        plan.rows[row].frame.camera_id or f"camera_{plan.rows[row].frame.camera_index:02d}"
-        for row in first
-    ]
-    arrays = {
-        "camera_ids": np.array(ids, dtype="<U32"),
-        "viewmats": np.stack([cameras[row][0].numpy() for row in first]),
-        "cameras": np.array(of_rows, np.int32),
-        "timesteps": np.array([row.timestep for row in plan.rows], np.int32),
+def _write_frames(folder: Path, scene: Scene, out: Path, progress: Progress) -> Arrays:
+    """Write the pictures of all frames; what is tracked in them is returned."""
+    rows, model = scene.plan.rows, scene.model
+    neutral = neutral_vertices(model, scene.shape)
+    landmarks = np.zeros((len(rows), 478, 3), np.float32)
+    for number, row in enumerate(rows):
+        still = HeadPose(*(values[number : number + 1] for values in scene.pose))
+        vertices = pose_vertices(model, neutral, still)[0]
+        seen = Seen(vertices, scene.viewmats[number], scene.Ks[number])
+        marks = landmarks_on(model, vertices)
+        landmarks[number, :, :2] = project(marks, seen.viewmat, seen.K).numpy()
+        pictures = read_pictures(folder, row.frame, scene.canvas)
+        write_pictures(out, number, pictures, model, seen)
+        progress((number + 1) / len(rows), "reading frames")
+    return {
+        **{name: values.numpy() for name, values in scene.pose._asdict().items()},
+        "shape": scene.shape.numpy(),
+        "landmarks": landmarks,
+        "crops": np.tile(np.array(scene.canvas.crop, np.float32), (len(rows), 1)),
+        "Ks": scene.Ks.numpy(),
+        "viewmat": scene.viewmats[0].numpy(),
+        "is_valid": np.array([row.is_valid for row in rows]),
     }
-    write_arrays(out / VIEWS, arrays, VIEWS_TABLE)
+
+
+def _views(scene: Scene) -> Arrays:
+    """Arrays of VIEWS_TABLE."""
+    rows, cameras = scene.plan.rows, scene.plan.cameras
+    of_rows = [cameras.index(row.frame.camera_index) for row in rows]
+    first = [of_rows.index(place) for place in range(len(cameras))]
+    ids = [
+        rows[row].frame.camera_id or f"camera_{rows[row].frame.camera_index:02d}" for row in first
+    ]
+    return {
+        "camera_ids": np.array(ids, dtype="<U32"),
+        "viewmats": scene.viewmats[first].numpy(),
+        "cameras": np.array(of_rows, np.int32),
+        "timesteps": np.array([row.timestep for row in rows], np.int32),
+    }

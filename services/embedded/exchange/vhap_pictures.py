@@ -67,25 +67,23 @@ class Canvas(NamedTuple):
         write_png(path, np.full((self.height, self.width, 3), WHITE, np.uint8))
 
 
-def write_pictures(  # noqa: PLR0917 - from where, to where, and what is seen
-    folder: Path,
-    frame: VhapFrame,
-    out: Path,
-    number: int,
-    canvas: Canvas,
-    model: HeadModel,
-    seen: tuple[Tensor, Tensor, Tensor],
-) -> None:
-    """Write frame, matte and face regions of one picture.
+class Seen(NamedTuple):
+    """The mesh before a camera."""
 
-    Args:
-        folder: The VHAP dataset.
-        frame: The picture.
-        out: The tracked dataset.
-        number: Its number there.
-        canvas: The square.
-        model: Whose faces tell the regions.
-        seen: Posed vertices [V, 3], world to camera [4, 4], intrinsics of the square [3, 3].
+    vertices: Tensor  # [V, 3] m, world
+    viewmat: Tensor  # [4, 4] world to camera
+    K: Tensor  # [3, 3] px of the square
+
+
+class Pictures(NamedTuple):
+    """One frame."""
+
+    image: U8  # [S, S, 3] over white
+    matte: U8  # [S, S] 255 = person
+
+
+def read_pictures(folder: Path, frame: VhapFrame, canvas: Canvas) -> Pictures:
+    """Read a picture and its mask and put them into the square.
 
     Raises:
         InvalidInput: ``exchange_file_missing``, ``bad_exchange_file``, ``unreadable_image``.
@@ -101,20 +99,24 @@ def write_pictures(  # noqa: PLR0917 - from where, to where, and what is seen
             )
     share = matte[..., None].astype(np.float32) / WHITE
     over_white = np.round(picture * share + WHITE * (1 - share)).astype(np.uint8)
-    squared = canvas.place(matte, 0)
+    return Pictures(canvas.place(over_white, WHITE), canvas.place(matte, 0))
+
+
+def write_pictures(
+    out: Path, number: int, pictures: Pictures, model: HeadModel, seen: Seen
+) -> None:
+    """Write frame, matte and face regions of one frame of a tracked dataset."""
     for name in ("frames", "mattes", "regions"):
         (out / name).mkdir(exist_ok=True)
-    write_jpeg(out / "frames" / f"{number:06d}.jpg", canvas.place(over_white, WHITE))
-    write_png(out / "mattes" / f"{number:06d}.png", squared)
-    labels = _regions(model, seen, squared)
-    write_png(out / "regions" / f"{number:06d}.png", labels)
+    write_jpeg(out / "frames" / f"{number:06d}.jpg", pictures.image)
+    write_png(out / "mattes" / f"{number:06d}.png", pictures.matte)
+    write_png(out / "regions" / f"{number:06d}.png", _regions(model, seen, pictures.matte))
 
 
-def _regions(model: HeadModel, seen: tuple[Tensor, Tensor, Tensor], matte: U8) -> U8:
+def _regions(model: HeadModel, seen: Seen, matte: U8) -> U8:
     """The mesh's regions where the person is; beyond the mesh the nearest one. [S, S]"""
-    vertices, viewmat, K = seen
-    pixels = project(vertices, viewmat, K).numpy()
-    depth = to_camera(vertices, viewmat)[:, 2].numpy()
+    pixels = project(seen.vertices, seen.viewmat, seen.K).numpy()
+    depth = to_camera(seen.vertices, seen.viewmat)[:, 2].numpy()
     owner = paint_faces(pixels, depth, model.faces.numpy(), len(matte)).astype(np.int64)
     if not (owner >= 0).any():
         return np.zeros_like(matte)
