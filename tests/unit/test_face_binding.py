@@ -103,10 +103,10 @@ def test_opacities_are_reset_at_their_times_alone(model: RiggedGaussians) -> Non
     told = {step: model.begin_step(step, 200) for step in (0, 19, 21, 120, 199)}
 
     assert {()} == set(told.values())
-    assert 2.0 == float(model.opacity_logits[1])
+    assert 2.0 == model.opacity_logits[1].item()
     assert ("opacity_logits",) == model.begin_step(20, 200)
-    assert RESET_LOGIT == pytest.approx(float(model.opacity_logits[1]))
-    assert -9.0 == float(model.opacity_logits[0])
+    assert RESET_LOGIT == pytest.approx(model.opacity_logits[1].item())
+    assert -9.0 == model.opacity_logits[0].item()
 
 
 def test_colours_depend_on_the_camera_with_harmonics(model: RiggedGaussians) -> None:
@@ -124,8 +124,8 @@ def test_colours_depend_on_the_camera_with_harmonics(model: RiggedGaussians) -> 
 
     torch.testing.assert_close(flat.colors, model.colors)
     assert torch.equal(ahead.means, aside.means)
-    assert float((ahead.colors - aside.colors).abs().mean()) > 0.01
-    assert float((ahead.colors - flat.colors).abs().mean()) > 0.01
+    assert (ahead.colors - aside.colors).abs().mean().item() > 0.01
+    assert (ahead.colors - flat.colors).abs().mean().item() > 0.01
 
 
 def test_tuned_expressions_are_their_frames_own(model: RiggedGaussians) -> None:
@@ -167,7 +167,7 @@ def test_the_papers_weights_count_more(model: RiggedGaussians) -> None:
             each.log_scales.fill_(-9.0)
             each.local.fill_(2.0)
 
-    ratio = float(model.regularisation(0) / plain.regularisation(0))
+    ratio = (model.regularisation(0) / plain.regularisation(0)).item()
 
     assert 10.0 == pytest.approx(ratio, rel=1e-3)
 
