@@ -103,12 +103,18 @@ class Rasterizer(Protocol):
         term is a low-pass of sqrt(1/2) px around c, the middle of the box around the disc of one
         standard deviation as projected. Skipping and ending as for Gaussians; order of drawing is
         that of the centres' depths. The gradient of ``median_depth`` is that of the depth of the
-        surfel chosen, not of the choice. The original's distortion, sum over pairs i > j of
-        w_i w_j (m_i - m_j)^2, is sum(w) sum(w m^2) - sum(w m)^2: two more channels, m and m^2.
+        surfel chosen, not of the choice.
 
-        Drawn are surfels whose centre lies in front of the camera (0.01 m to 1e10 m) and of whose
-        visible disc, at least one standard deviation, nothing is nearer than 0.01 m. A surfel
-        reaches as far as alpha is 1/255. (gsplat cuts some low-passed ones at tile borders.)
+        Where gsplat and the authors' code differ, this is gsplat's: alpha ends at 0.999, not 0.99;
+        depths are those of centres, not of hits; distortion is of absolute differences of depth,
+        not of squared ones of m = far/(far - near) (1 - near/z), which a caller has as
+        sum(w) sum(w m^2) - sum(w m)^2 from two more channels, m and m^2.
+
+        Drawn are surfels whose centre lies 0.01 m to 1e10 m in front of the camera. One of whose
+        visible disc, at least one standard deviation, something is nearer than 0.01 m has a
+        picture without bounds: the CPU leaves it out, gsplat draws a part. A surfel reaches as
+        far as alpha is 1/255; gsplat cuts low-passed ones at tile borders. In ``statistics`` the
+        2D mean moves with the centre, parallel to the picture.
 
         Raises:
             InvalidInput: ``bad_gaussians``, ``bad_camera`` or ``bad_background``.
