@@ -141,6 +141,6 @@ def _joint_basis(ict: IctArrays, jaw: JawMotion) -> NDArray[np.float32]:
         away = np.linalg.norm(skin - (jaw.joint + np.array([side, 0, 0])), axis=1)
         near.append(np.argsort(away, kind="stable")[:N_HINGE])
     basis[:, 2] = ict.identities[:, np.concatenate(near)].mean(1)
-    for side, joint in (("left", 3), ("right", 4)):
-        basis[:, joint] = ict.identities[:, slice(*PARTS[f"{side}_eyeball"])].mean(1)
+    for name, joint in (("left", 3), ("right", 4)):
+        basis[:, joint] = ict.identities[:, slice(*PARTS[f"{name}_eyeball"])].mean(1)
     return basis

@@ -5,6 +5,7 @@ makes, and ``ict_face`` on the real one too, where ``TALKSPLAT_TEST_DATA`` has i
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -40,7 +41,7 @@ from tests.head_files import write_flame, write_ict
 
 PACKAGE = "shared.head_models"
 REAL_ICT = "ict_face, real"
-WRITERS = {"flame": write_flame, "ict_face": write_ict}
+WRITERS: dict[str, Callable[[Path], object]] = {"flame": write_flame, "ict_face": write_ict}
 REQUIRED_REGIONS = {"hair", "face", "lips", "teeth", "eyes", "brows", "nose", "neck", "torso"}
 """What methods and preprocessing look for; FLAME's mouth has no inside."""
 

@@ -57,7 +57,7 @@ def reference(arrays: dict[str, Any], beta: Floats, psi: Floats, angles: Floats)
     turns = [Rotation.from_rotvec(angle).as_matrix() for angle in angles]
     feature = np.concatenate([(turn - np.eye(3)).ravel() for turn in turns[1:]])
     shaped = shaped + arrays["posedirs"] @ feature
-    chain = []
+    chain: list[Floats] = []
     for joint, parent in enumerate((-1, 0, 1, 1, 1)):
         local = np.eye(4)
         local[:3, :3] = turns[joint]
@@ -83,7 +83,9 @@ def test_vertices_are_those_of_the_papers_equations(head: MeanHead, arrays: dict
     turned = torch.from_numpy(angles).float()[None]
     pose = HeadPose(
         torch.from_numpy(psi).float()[None],
-        *turned[:, :3].unbind(1),
+        rotation=turned[:, 0],
+        neck_pose=turned[:, 1],
+        jaw_pose=turned[:, 2],
         eyes_pose=turned[:, 3:].flatten(1),
         translation=torch.tensor([[0.01, 0.02, 0.03]]),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from services.embedded.cli import run_command
 from shared.contracts.artifact import Column
@@ -16,6 +17,8 @@ from shared.progress import silent
 from shared.scanned_heads.ict_facekit import FILE, ICT_TABLE, PARTS
 from shared.scanned_heads.ict_import import pack_ict
 from tests.head_files import ICT_UNITS, JAW_OPEN_RAD, write_ict
+
+Floats = NDArray[np.float64]
 
 N_SMALL = 8
 
@@ -39,7 +42,9 @@ def opened(head: HeadModel, angle: float) -> torch.Tensor:
     zero = torch.zeros(1, 3)
     pose = HeadPose(
         torch.zeros(1, len(head.expression_names)),
-        *(zero, zero, torch.tensor([[angle, 0.0, 0.0]])),
+        rotation=zero,
+        neck_pose=zero,
+        jaw_pose=torch.tensor([[angle, 0.0, 0.0]]),
         eyes_pose=torch.zeros(1, 6),
         translation=zero,
     )
@@ -109,13 +114,13 @@ def test_another_npz_under_its_name_is_refused(tmp_path: Path) -> None:
     assert "bad_head_file" == refusal.value.code
 
 
-def write_tree(folder: Path) -> np.ndarray:
+def write_tree(folder: Path) -> Floats:
     """A small folder as published: quads and a triangle, two identities, one unit; the neutral."""
     inside = folder / "FaceXModel"
     inside.mkdir(parents=True)
     vertices = np.random.default_rng(1).normal(size=(N_SMALL, 3))
 
-    def write(name: str, moved: np.ndarray) -> None:
+    def write(name: str, moved: Floats) -> None:
         lines = ["mtllib ICTFaceModelMaterial.mtl"]
         lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in moved]
         lines += ["vt 0.0 0.0", "vt 1.0 0.5", "vt 0.0 1.0", "usemtl M_Face"]
