@@ -22,13 +22,11 @@ tokens, heads whose outputs are added to raw attributes, lip and depth terms, wi
 import torch
 from torch import Tensor, nn
 
-from shared.audio_encoder import AudioEncoder
 from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
 from shared.gaussians import Gaussians
 from shared.geometry.rotations import axis_angle_to_matrix
 from shared.layers import Layers
-from shared.plugins import load_plugin
-from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing
+from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
 from shared.talker_parts.listening import learn_lips
@@ -216,10 +214,12 @@ def needs(options: MethodOptions) -> Needs:
     """Sound and the upper face.
 
     Raises:
-        InvalidInput: ``bad_method_options``.
+        InvalidInput: ``bad_method_options``, ``unknown_plugin``.
     """
     chosen = choose_options("gaussian_talker", DEFAULT_OPTIONS, options)
-    return Needs(str(chosen["audio_encoder"]), N_ROWS, upper_face=True)
+    encoder = str(chosen["audio_encoder"])
+    encoder_channels(encoder)
+    return Needs(encoder, N_ROWS, upper_face=True)
 
 
 def create(
@@ -249,8 +249,8 @@ def restore(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions
 
 def _build(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions) -> GaussianTalker:
     chosen = choose_options("gaussian_talker", DEFAULT_OPTIONS, options)
-    encoder: AudioEncoder = load_plugin("shared.audio_encoders", str(chosen["audio_encoder"]))
-    return GaussianTalker(subject, tensors, encoder.N_CHANNELS, attention=bool(chosen["attention"]))
+    n_channels = encoder_channels(str(chosen["audio_encoder"]))
+    return GaussianTalker(subject, tensors, n_channels, attention=bool(chosen["attention"]))
 
 
 def _head(width: int, n_out: int) -> nn.Sequential:

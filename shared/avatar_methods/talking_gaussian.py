@@ -22,13 +22,11 @@ over mouth over torso over background. Departures:
 import torch
 from torch import Tensor, nn
 
-from shared.audio_encoder import AudioEncoder
 from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
 from shared.contracts.tracked_dataset import REGIONS
 from shared.gaussians import Gaussians
 from shared.layers import Layers
-from shared.plugins import load_plugin
-from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing
+from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE, PER_GAUSSIAN, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
 from shared.talker_parts.listening import learn_lips
@@ -210,10 +208,12 @@ def needs(options: MethodOptions) -> Needs:
     """Sound and the upper face.
 
     Raises:
-        InvalidInput: ``bad_method_options``.
+        InvalidInput: ``bad_method_options``, ``unknown_plugin``.
     """
     chosen = choose_options("talking_gaussian", DEFAULT_OPTIONS, options)
-    return Needs(str(chosen["audio_encoder"]), N_ROWS, upper_face=True)
+    encoder = str(chosen["audio_encoder"])
+    encoder_channels(encoder)
+    return Needs(encoder, N_ROWS, upper_face=True)
 
 
 def create(
@@ -268,8 +268,8 @@ def part_of(labels: Tensor, *, has_mouth: bool) -> Tensor:
 
 def _build(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions) -> TalkingGaussian:
     chosen = choose_options("talking_gaussian", DEFAULT_OPTIONS, options)
-    encoder: AudioEncoder = load_plugin("shared.audio_encoders", str(chosen["audio_encoder"]))
-    return TalkingGaussian(subject, tensors, encoder.N_CHANNELS, has_mouth=bool(chosen["mouth"]))
+    n_channels = encoder_channels(str(chosen["audio_encoder"]))
+    return TalkingGaussian(subject, tensors, n_channels, has_mouth=bool(chosen["mouth"]))
 
 
 def _centre(places: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from shared.audio_encoders import mel
 from shared.avatar_method import MethodOptions
 from shared.avatar_methods import gaussian_talker
 from shared.avatar_methods.gaussian_talker import COARSE_STAGE, TOKENS, GaussianTalker
@@ -185,6 +186,16 @@ def test_options_that_mean_nothing_are_refused(options: MethodOptions) -> None:
     """By name and by type."""
     with pytest.raises(InvalidInput) as refused:
         gaussian_talker.needs(options)
+
+    assert "bad_method_options" == refused.value.code
+
+
+def test_an_encoder_of_another_rate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its windows would be of another length."""
+    monkeypatch.setattr(mel, "ROWS_PER_SECOND", 25)
+
+    with pytest.raises(InvalidInput, match="25 rows a second") as refused:
+        gaussian_talker.needs({})
 
     assert "bad_method_options" == refused.value.code
 
