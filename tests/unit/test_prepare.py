@@ -12,7 +12,7 @@ from services.preprocess.prepare import prepare_dataset
 from services.preprocess.stabilise import reject_frames
 from services.preprocess.workspace import CaptureReport, Workspace, save_report
 from shared.contracts.tracked_dataset import RejectedFrame
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, MissingModel
 from shared.progress import silent
 from tests.media_files import write_numbered
 
@@ -142,3 +142,15 @@ def test_a_face_lost_for_long_is_refused() -> None:
         _check_valid(is_valid, rejected, 80)
     assert "too_many_rejected" == refused.value.code
     assert "15 of 20 held-out" in refused.value.message
+
+
+def test_a_missing_head_model_file_is_told_before_any_work(tmp_path: Path) -> None:
+    """Nothing is written, and the capture is not even looked at."""
+    options = PrepareOptions(head_model="ict_face")
+    out = tmp_path / "dataset"
+
+    with pytest.raises(MissingModel) as refused:
+        prepare_dataset(tmp_path / "nowhere.mp4", options, out, silent, tmp_path)
+
+    assert "missing_model_file" == refused.value.code
+    assert not out.exists()
