@@ -112,13 +112,6 @@ class Attentive(AvatarModel, Protocol):
 class TrainableModel(AvatarModel, Protocol):
     """What the training loop needs besides."""
 
-    def advance(self, done: float) -> None:
-        """Told before each step how much of the training is done, 0 to 1: stages begin here.
-
-        It must depend on ``done`` alone, since a training may go on from a checkpoint.
-        """
-        ...
-
     def training_condition(self, frame: int) -> Tensor:
         """Condition of a training frame, with the tracking corrections learned so far. -> [C]"""
         ...

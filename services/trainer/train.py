@@ -172,7 +172,6 @@ def fit_model(
         if isinstance(model, Scheduled):
             optimizer.forget(model.begin_step(step, n_steps))
         frame, target = next(pictures)
-        model.advance(step / n_steps)
         loss = frame_loss(run, model, frame, target, step / n_steps)
         optimizer.step(loss, step / n_steps)
         done = step + 1

@@ -99,9 +99,10 @@ class GaussianTalker(CanonicalCloud):
             heard = self.hearing(performance.audio[frame : frame + 1])[0]
         return torch.cat([place, heard, performance.upper_face[frame]])
 
-    def advance(self, done: float) -> None:
+    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
         """The coarse stage is static."""
-        self._is_static = done < COARSE_STAGE
+        self._is_static = step / n_steps < COARSE_STAGE
+        return ()
 
     def pose(self, condition: Tensor) -> Layers:
         """Posed Gaussians of one frame, one layer."""

@@ -216,9 +216,6 @@ class SpeakerBlendshapes(nn.Module):
                 penalty = penalty + weight * getattr(self, name).square().mean()
         return penalty + bend_penalty(self.body, frame)
 
-    def advance(self, done: float) -> None:
-        """There is one stage only."""
-
     def placements(self) -> list[Tensor]:
         """Head pose corrections and torso motion."""
         return [self.pose_deltas, self.body]

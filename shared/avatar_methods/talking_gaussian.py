@@ -104,9 +104,10 @@ class TalkingGaussian(CanonicalCloud):
         mouth = self.mouth_hearing(audio) if self.has_mouth else torch.zeros_like(face)
         return torch.cat([face, mouth], 1)
 
-    def advance(self, done: float) -> None:
+    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
         """Static, then moving, then fused."""
-        self._done = done
+        self._done = step / n_steps
+        return ()
 
     def pose(self, condition: Tensor) -> Layers:
         """Face, inside of the mouth and torso of one frame, as far as there are any."""

@@ -17,6 +17,8 @@ LONG_FILES = {
     "api/jobs/state_machine.py": "every transition of a job, in one place",
     "api/db/tables.py": "the tables side by side, to be read beside each other",
     "services/preprocess/face_bundle.py": "one solver, read straight down",
+    "shared/avatar_methods/rigged_gaussians.py": "a method is one file; its parts are in rigging",
+    "shared/avatar_methods/speaker_blendshapes.py": "a method is one file, its parts in rigging",
     "shared/object_stores/s3.py": "one store, one file; two dozen lines of them read its URL",
     "shared/raster_kernels/projection.py": "a compiled kernel and its derivative, side by side",
 }

@@ -58,7 +58,7 @@ def _speaker(head: MeanHead) -> HeadFit:
     bump = head.follow @ (0.002 * torch.sin(torch.arange(468 * 3).view(468, 3) / 200.0))
     model = model._replace(template=model.template + bump)
     beat = torch.arange(N_FRAMES) / N_FRAMES * 6.28
-    turns = torch.stack([0.1 * torch.sin(beat), 0.15 * torch.cos(2 * beat), 0 * beat], dim=1)
+    turns = torch.stack([0.1 * torch.sin(beat), 0.15 * torch.cos(beat), 0 * beat], dim=1)
     opening = torch.zeros(N_FRAMES, 3)
     opening[:, 0] = 0.08 + 0.08 * torch.sin(5 * beat)
     expr = torch.zeros(N_FRAMES, len(model.expression_names))

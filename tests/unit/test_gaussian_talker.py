@@ -94,7 +94,7 @@ def test_folded_attention_is_attention() -> None:
 
 def test_the_coarse_stage_is_static(model: GaussianTalker) -> None:
     """Nothing that is heard moves anything, and the networks that would are not trained."""
-    model.advance(0.5 * COARSE_STAGE)
+    model.begin_step(round(1000 * 0.5 * COARSE_STAGE), 1000)
     first = model.training_condition(2)
     changed = first.clone()
     changed[15:] += 1
@@ -109,7 +109,7 @@ def test_the_coarse_stage_is_static(model: GaussianTalker) -> None:
 
 def test_the_fine_stage_trains_everything(model: GaussianTalker) -> None:
     """What is heard reaches the picture, and gradients reach what hears."""
-    model.advance(COARSE_STAGE)
+    model.begin_step(round(1000 * COARSE_STAGE), 1000)
 
     (posed,) = model.pose(model.training_condition(2))
     sum((values.square().sum() for values in posed), torch.zeros(())).backward()

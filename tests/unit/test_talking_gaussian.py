@@ -134,7 +134,7 @@ def test_colours_and_opacities_never_change(model: TalkingGaussian) -> None:
 
 def test_face_and_mouth_learn_apart(model: TalkingGaussian) -> None:
     """They share no parameter: each layer pulls its own field and hearing only."""
-    model.advance(MOVING)
+    model.begin_step(round(1000 * MOVING), 1000)
     _, mouth, _ = model.pose(model.training_condition(2))
 
     mouth.means.square().sum().backward()
@@ -167,11 +167,11 @@ def test_the_mouth_is_only_moved_and_mostly_up_and_down(model: TalkingGaussian) 
 def test_stages_follow_each_other(model: TalkingGaussian) -> None:
     """Static, then moving; when fused, colours and the face's opacity alone are learned."""
     condition = model.training_condition(2)
-    model.advance(0.5 * STATIC_STAGE)
+    model.begin_step(round(1000 * 0.5 * STATIC_STAGE), 1000)
     assert torch.equal(model.pose(condition)[0].means, model.pose(loud(condition))[0].means)
-    model.advance(MOVING)
+    model.begin_step(round(1000 * MOVING), 1000)
     assert not torch.equal(model.pose(condition)[0].means, model.pose(loud(condition))[0].means)
-    model.advance(FUSE_STAGE)
+    model.begin_step(round(1000 * FUSE_STAGE), 1000)
 
     layers = model.pose(model.training_condition(2))
     torch.cat([values.flatten() for layer in layers for values in layer]).square().sum().backward()
@@ -188,7 +188,7 @@ def test_stages_follow_each_other(model: TalkingGaussian) -> None:
 
 def test_attention_is_held_back_in_lips_and_hair(model: TalkingGaussian) -> None:
     """The penalty pulls the expression's region attention there, and nowhere else."""
-    model.advance(MOVING)
+    model.begin_step(round(1000 * MOVING), 1000)
     before = model.regularisation(0)
     model.pose(model.training_condition(2))
 
