@@ -12,6 +12,8 @@ postgres_port=$first_port rabbitmq_port=$((first_port + 50)) ceph_port=$((first_
 [ "$action" != up ] || "$here/install.sh"
 mkdir -p "$folder"
 chmod 755 "$folder" # the user postgres must pass through
+folder=$(cd "$folder" && pwd)
+cd "$folder" # servers outlive the clone that starts them; RabbitMQ breaks where its folder is gone
 
 run() { # NAME PORT
     [ -z "$only" ] || [ "$only" = "$1" ] || return 0
