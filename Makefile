@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
+.PHONY: help setup demo test check e2e quality methods-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -45,6 +45,10 @@ e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
 quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/pytest tests/quality
+
+methods-table: $(READY) ## train and compare every avatar method on the footage in TALKSPLAT_TEST_DATA; hours
+	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
+	$(BIN)/python -m tests.quality.methods_table $(METHODS)
 
 chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
 	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py
