@@ -77,13 +77,15 @@ def try_method(capture: Path, options: RunOptions, folder: Path) -> Trial:
     label = " ".join([options.method, *words])
     out = folder / label.replace(" ", "_").replace("=", "_")
     track(capture, options, folder)
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / "dataset").exists():
+    record = out / "memory.json"
+    if not record.is_file():
+        # Of a trial that was stopped neither time nor memory would be known.
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
         shutil.copytree(folder / "dataset", out / "dataset", copy_function=os.link)
         shutil.copytree(folder / ".talksplat", out / ".talksplat")
     with get_context("spawn").Pool(1, maxtasksperchild=1) as processes:
         outcome = processes.apply(run_measured, (capture, options, out, f"{capture.stem} {label}"))
-    record = out / "memory.json"
     if not record.is_file() or outcome.memory_mib > float(record.read_text("utf-8")):
         # A trial that was done before is only read, and takes less.
         record.write_text(f"{outcome.memory_mib:.0f}\n", "utf-8")
