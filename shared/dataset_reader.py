@@ -16,6 +16,9 @@ from shared.media.image import read_gray, read_rgb
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
+PICTURES = {"frames": "jpg", "mattes": "png", "regions": "png"}
+"""Folders with one picture per frame, and how their files end."""
+
 
 class TrackedDataset(NamedTuple):
     """An opened tracked dataset; it holds no pictures."""
@@ -40,6 +43,23 @@ def open_dataset(folder: Path) -> TrackedDataset:
             "bad_arrays", f"tracking.npz has {n_tracked} frames, the manifest {manifest.n_frames}"
         )
     return TrackedDataset(folder, manifest, tracking)
+
+
+def check_pictures(dataset: TrackedDataset) -> None:
+    """Are the pictures of all frames there?
+
+    Raises:
+        InvalidInput: ``incomplete_dataset`` naming what is missing.
+    """
+    for name, ending in PICTURES.items():
+        wanted = [f"{frame:06d}.{ending}" for frame in range(dataset.manifest.n_frames)]
+        missing = [file for file in wanted if not (dataset.folder / name / file).is_file()]
+        if missing:
+            raise InvalidInput(
+                "incomplete_dataset",
+                f"{dataset.folder / name} lacks {len(missing)} of {len(wanted)} pictures, the "
+                f"first is {missing[0]}; copy the dataset whole, or preprocess the capture again",
+            )
 
 
 def read_frame(dataset: TrackedDataset, frame: int) -> U8:

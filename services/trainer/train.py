@@ -36,7 +36,12 @@ from shared.avatar_abilities import Scheduled, Sparing
 from shared.avatar_method import AvatarMethod, TrainableModel
 from shared.contracts.artifact import MANIFEST
 from shared.contracts.avatar import AvatarManifest
-from shared.dataset_reader import TrackedDataset, open_dataset, valid_frames
+from shared.dataset_reader import (
+    TrackedDataset,
+    check_pictures,
+    open_dataset,
+    valid_frames,
+)
 from shared.errors import InvalidInput
 from shared.landmarks import mouth_opening
 from shared.media.image import write_png
@@ -69,6 +74,7 @@ def train_avatar(
             and the plug-ins raise.
     """
     opened = open_dataset(dataset)
+    check_pictures(opened)
     # The name in the manifest and in the checkpoints' key is that of what draws.
     options = options.model_copy(update={"rasterizer": open_rasterizer(options.rasterizer)[0]})
     progress(0.0, "looking at the capture")
