@@ -46,7 +46,7 @@ def preprocess(
 ) -> None:
     """Track a capture: frames, masks, camera, head motion, sound.
 
-    The steps in order: track crop matte plate fit regions sound write. Files of a step may be
+    The steps in order: track crop matte plate fit regions flow sound write. Files of a step may be
     corrected by hand; continue with the next one. tracking.mp4 shows what was found.
 
     \b
