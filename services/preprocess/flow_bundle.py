@@ -2,7 +2,8 @@
 
 Points are fixed to the head; first they alone are found, then they and all poses. The source takes
 500 and 8,000 steps of Adam; here each of the two is a Gauss-Newton step while the other is held,
-with Gaussian priors at what was tracked, and the course of the poses is that of a head. Arrays are float64; T frames, M points.
+with Gaussian priors at what was tracked, and the poses take the course of a head. Arrays are
+float64; T frames, M points.
 """
 
 from typing import NamedTuple

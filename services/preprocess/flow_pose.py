@@ -52,7 +52,7 @@ MARGIN = 1 / 100
 """Points keep this share of the picture's side from the border of their regions."""
 MIN_POINTS = 12
 MAX_ERROR = 1 / 256
-"""Of the picture's side: a frame whose points lie further off keeps its tracked pose."""
+"""Of the picture's side: in a frame whose points lie further off the flow has lost the head."""
 
 
 class FlowReport(Report):
@@ -65,8 +65,8 @@ class FlowReport(Report):
     n_points: int
     error_px: float
     """Median distance of points to flow, median over training frames."""
-    as_tracked: list[int]
-    """Frames that keep their tracked pose, since flow lost the head."""
+    lost: list[int]
+    """Frames whose pose is the tracked one, changed as their neighbours' are."""
 
 
 def run_flow(job: Job, progress: Progress) -> None:
@@ -90,24 +90,36 @@ def run_flow(job: Job, progress: Progress) -> None:
         pixels = (places[chosen] + 0.5 + flows[:, chosen])[:, allowed].astype(np.float64)
         seen = Followed(pixels, fit.Ks.double().numpy(), fit.viewmat.double().numpy())
         poses, error = adjust_poses(seen, tracked, points[allowed], is_valid, facts.n_train)
-    keeps = ~is_valid | (error > MAX_ERROR * side)
-    turn = np.where(keeps[:, None, None], tracked.turn, poses.turn)
-    place = np.where(keeps[:, None], tracked.place, poses.place)
+    is_lost = ~is_valid | (error > MAX_ERROR * side)
+    poses = bridge(poses, tracked, is_lost, facts.n_train)
     root = fit.head_model.joints[0].double().numpy()
     arrays = {
-        "rotation": Rotation.from_matrix(turn).as_rotvec().astype(np.float32),
-        "translation": (place - root).astype(np.float32),
+        "rotation": Rotation.from_matrix(poses.turn).as_rotvec().astype(np.float32),
+        "translation": (poses.place - root).astype(np.float32),
     }
     write_arrays(job.space.folder / "flow_pose.npz", arrays, FLOW_POSE_TABLE)
-    trained = error[: facts.n_train][~keeps[: facts.n_train]]
+    trained = error[: facts.n_train][~is_lost[: facts.n_train]]
     report = FlowReport(
         engine=engine.name,
         reference=reference,
         n_points=int(allowed.sum()),
         error_px=round(float(np.median(trained)), 3) if trained.size else 0.0,
-        as_tracked=np.flatnonzero(keeps).tolist(),
+        lost=np.flatnonzero(is_lost).tolist(),
     )
     save_report(job.space, "flow", report)
+
+
+def bridge(poses: HeadPoses, tracked: HeadPoses, is_lost: Bools, n_train: int) -> HeadPoses:
+    """Poses whose lost frames change the tracked pose as the frames before and after do."""
+    apart = Rotation.from_matrix(poses.turn @ tracked.turn.transpose(0, 2, 1)).as_rotvec()
+    change = np.concatenate([apart, poses.place - tracked.place], 1)
+    frames = np.arange(len(change))
+    for part in (frames[:n_train], frames[n_train:]):
+        known = part[~is_lost[part]]
+        for column in change.T:  # views
+            column[part] = np.interp(part, known, column[known]) if len(known) else 0.0
+    turn = Rotation.from_rotvec(change[:, :3]).as_matrix() @ tracked.turn
+    return HeadPoses(turn, tracked.place + change[:, 3:])
 
 
 def usual_frame(fit: HeadFit, is_valid: Bools, n_train: int) -> int:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.preprocess.raft_small import load_raft
+
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
@@ -32,8 +34,6 @@ def open_flow(models_dir: Path | None) -> FlowEngine:
         InvalidInput: ``bad_flow_model`` for a file that is there and cannot be used.
     """
     if models_dir is not None and (models_dir / RAFT_FILE).is_file():
-        from services.preprocess.raft_small import load_raft
-
         return FlowEngine("raft_small", load_raft(models_dir / RAFT_FILE))
     return FlowEngine("dis", _open_dis())
 

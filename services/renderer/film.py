@@ -19,8 +19,10 @@ from services.renderer.artefacts import (
 from services.renderer.camera_path import usual_pose
 from services.renderer.compositing import Window, border_weights, paint
 from services.renderer.encode import VideoWriter
+from services.renderer.feather import feather
 from services.renderer.run_ahead import run_ahead
 from services.renderer.shot import Shot
+from shared.avatar_abilities import Feathered
 from shared.avatar_method import Attentive, AvatarModel
 from shared.errors import InvalidInput
 from shared.layers import Layers, Picture, choose_rows, draw_layers
@@ -163,6 +165,8 @@ def draw_frames(
             if shot.shows_attention:
                 colors, attention = drawn.colors.split((3, drawn.colors.shape[2] - 3), dim=2)
                 picture = drawn._replace(colors=colors.contiguous())
+            if isinstance(shot.model, Feathered):
+                picture = feather(picture, shot.model.edge_px * side / shot.subject.crop_size)
             artefacts = count_artefacts(
                 layers, canonical, picture.alpha, outlines[index], (view, window.K)
             )
