@@ -6,6 +6,7 @@ of parameters are those of the file.
 """
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,15 +39,12 @@ def load_raft(path: Path) -> Callable[[U8, U8], F32]:
         InvalidInput: ``bad_flow_model``.
     """
     network = RaftSmall()
+    if not zipfile.is_zipfile(path):
+        raise _refusal(path, "it is no file of torch.save, or a part of one")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(stored)
-    except (RuntimeError, OSError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        raise InvalidInput(
-            "bad_flow_model",
-            f"{path} does not hold torchvision's weights of raft_small: "
-            f"{str(error).splitlines()[0]}; fetch the file again, or remove it to use DIS flow",
-        ) from error
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        raise _refusal(path, str(error).splitlines()[0]) from error
     network.eval()
 
     def find(first: U8, second: U8) -> F32:
@@ -56,6 +54,14 @@ def load_raft(path: Path) -> Callable[[U8, U8], F32]:
         return found
 
     return find
+
+
+def _refusal(path: Path, reason: str) -> InvalidInput:
+    return InvalidInput(
+        "bad_flow_model",
+        f"{path} does not hold torchvision's weights of raft_small: {reason}; "
+        "fetch the file again, or remove it to use OpenCV's flow",
+    )
 
 
 def _picture(image: U8) -> Tensor:
