@@ -55,7 +55,7 @@ DEFAULT_OPTIONS: MethodOptions = {
 }
 """``normals`` is 2DGS's, ``feather`` SyncTalk's blending width. For ``distortion`` there is no
 published value: at 1 per metre it costs a tenth of what the picture does."""
-PARTS = {
+PARTS: dict[str, tuple[int, ...]] = {
     "head": (TORSO,),
     "face": tuple(label for label in range(len(REGIONS)) if label not in FACE),
     "all": (),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from services.preprocess.flow_bundle import Followed, HeadPoses, adjust_poses, project
@@ -30,7 +31,7 @@ from tests.tracked_person import make_fit, take_picture, write_tracked_dataset
 N_FRAMES, N_TRAIN = 60, 45
 
 
-def make_truth() -> tuple[Followed, HeadPoses, np.ndarray]:  # type: ignore[type-arg]
+def make_truth() -> tuple[Followed, HeadPoses, NDArray[np.float64]]:
     """A head that nods and sways, and its points as a camera sees them without error."""
     rng = np.random.default_rng(4)
     points = rng.uniform([-0.06, -0.06, 0.06], [0.06, 0.08, 0.1], (80, 3))
@@ -45,7 +46,7 @@ def make_truth() -> tuple[Followed, HeadPoses, np.ndarray]:  # type: ignore[type
     return blank._replace(pixels=project(blank, poses, points)), poses, points
 
 
-def turns_off(found: HeadPoses, truth: HeadPoses) -> np.ndarray:  # type: ignore[type-arg]
+def turns_off(found: HeadPoses, truth: HeadPoses) -> NDArray[np.float64]:
     """Angles between, without what is common to all frames. [T] rad"""
     apart = Rotation.from_matrix(found.turn @ truth.turn.transpose(0, 2, 1)).as_rotvec()
     return np.asarray(np.linalg.norm(apart - np.median(apart, 0), axis=1))
