@@ -165,9 +165,9 @@ def draw_frames(
             if shot.shows_attention:
                 colors, attention = drawn.colors.split((3, drawn.colors.shape[2] - 3), dim=2)
                 picture = drawn._replace(colors=colors.contiguous())
-            if isinstance(shot.model, Feathered):
-                picture = feather(picture, shot.model.edge_px * side / shot.subject.crop_size)
             artefacts = count_artefacts(
                 layers, canonical, picture.alpha, outlines[index], (view, window.K)
             )
+            if isinstance(shot.model, Feathered):
+                picture = feather(picture, shot.model.edge_px * side / shot.subject.crop_size)
             yield Drawn(window, picture, attention, artefacts)
