@@ -37,3 +37,11 @@ class ViewDependent(Protocol):
     def seen_from(self, condition: Tensor, viewmat: Tensor) -> Tensor:
         """The condition of a frame that another camera than the subject's sees. [C] -> [C]"""
         ...
+
+
+@runtime_checkable
+class Feathered(Protocol):
+    """A model whose picture fades at its own edge instead of ending there."""
+
+    edge_px: int
+    """Width of the fading, of the crop's pixels; 0 is none."""

@@ -5,7 +5,7 @@ and renderer know methods by this contract only.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -25,6 +25,8 @@ class Needs(NamedTuple):
     """Rows W of the window around each frame."""
     upper_face: bool = False
     """Whether it looks at brows and blinks."""
+    poses: Literal["tracked", "flow"] = "tracked"
+    """Head poses to learn from: as tracked, or as steadied by optical flow."""
 
 
 class Performance(NamedTuple):

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from shared.contracts.artifact import Arrays, read_arrays, read_manifest
 from shared.contracts.motion import UPPER_FACE_TABLE
-from shared.contracts.tracked_dataset import TRACKING_TABLE, TrackedDatasetManifest
+from shared.contracts.tracked_dataset import (
+    FLOW_POSE_TABLE,
+    TRACKING_TABLE,
+    TrackedDatasetManifest,
+)
 from shared.errors import InvalidInput
 from shared.media.audio import read_audio
 from shared.media.image import read_gray, read_rgb
@@ -109,6 +113,30 @@ def read_upper_face(dataset: TrackedDataset) -> F32 | None:
             f"{path} has {len(found)} frames and must have {n_frames}, all of them numbers; "
             "import it again",
         )
+    return found
+
+
+def read_flow_pose(dataset: TrackedDataset) -> Arrays:
+    """Head poses of all frames as steadied by optical flow: ``rotation``, ``translation``.
+
+    Raises:
+        InvalidInput: ``no_flow_pose``, or ``bad_arrays``.
+    """
+    path = dataset.folder / "flow_pose.npz"
+    if not path.is_file():
+        raise InvalidInput(
+            "no_flow_pose",
+            f"{dataset.folder} has no head poses steadied by optical flow; continue its "
+            "preprocessing with --from flow, or train with --method-option poses=tracked",
+        )
+    found = read_arrays(path, FLOW_POSE_TABLE)
+    for name, values in found.items():
+        if values.shape != dataset.tracking[name].shape or not np.isfinite(values).all():
+            raise InvalidInput(
+                "bad_arrays",
+                f"{name} of {path} is {list(values.shape)} and must be "
+                f"{list(dataset.tracking[name].shape)}, all of it numbers; preprocess from flow on",
+            )
     return found
 
 

@@ -91,6 +91,13 @@ LEDGER = (
         "github.com/zllrunning/face-parsing.PyTorch",
     ),
     ModelFile(
+        "raft_small_C_T_V2-01064c6d.pth",
+        "tracking: head poses steadied by RAFT-small's optical flow, in place of OpenCV's",
+        "BSD-3-Clause",
+        "download.pytorch.org/models (torchvision's raft_small)",
+        read_by=("services.preprocess.raft_small",),
+    ),
+    ModelFile(
         "unitalker.pt",
         "motion model: UniTalker, speech to FLAME in any voice",
         "Apache-2.0 code; licence of its data differs",

@@ -57,6 +57,20 @@ class PartLoss(NamedTuple):
     """What covers pixels of another part (TalkingGaussian)."""
 
 
+class SurfaceWeights(NamedTuple):
+    """What holds surfels to a surface (2DGS, Huang et al. 2024); weights and when each begins."""
+
+    normals: float = 0.05
+    """Of 1 - n N: normals of the surfels against those of the surface that their depths make."""
+    normals_from: float = 7 / 30
+    """Share of the training: step 7 000 of 30 000."""
+    distortion: float = 1.0
+    """Of the distances in depth within a pixel, per metre. The source has 10 to 1 000 for scenes
+    in other units, its code 0."""
+    distortion_from: float = 3 / 30
+    """Share of the training: step 3 000 of 30 000."""
+
+
 class Schedule(NamedTuple):
     """One method's training."""
 
@@ -73,3 +87,5 @@ class Schedule(NamedTuple):
     """Parts that are learned apart."""
     windows: tuple[FrameWindow, ...] = ()
     """Frames that are drawn more often, and when."""
+    surface: SurfaceWeights | None = None
+    """For methods of one layer of surfels."""

@@ -18,6 +18,7 @@ from services.trainer.seeds import nearest_labels
 from shared.avatar_method import Performance, Seed, Subject
 from shared.contracts.artifact import write_arrays, write_manifest
 from shared.contracts.tracked_dataset import (
+    FLOW_POSE_TABLE,
     FPS,
     REGIONS,
     TRACKING_TABLE,
@@ -173,6 +174,8 @@ def write_tracked_dataset(
         "is_valid": np.ones(n_frames, np.bool_),
     }
     write_arrays(folder / "tracking.npz", arrays, TRACKING_TABLE)
+    steadied = {name: arrays[name] for name in FLOW_POSE_TABLE}
+    write_arrays(folder / "flow_pose.npz", steadied, FLOW_POSE_TABLE)
     save_head_model(folder / "head_model.npz", fit.head_model)
     if has_sound:
         loudness = np.repeat(0.01 + fit.jaw_pose[:, 0].abs().numpy(), SAMPLE_RATE // FPS)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.tracked_dataset import FPS
 
-Step = Literal["track", "crop", "matte", "plate", "fit", "regions", "sound", "write"]
+Step = Literal["track", "crop", "matte", "plate", "fit", "regions", "flow", "sound", "write"]
 STEPS: tuple[Step, ...] = (
     "track",
     "crop",
@@ -14,6 +14,7 @@ STEPS: tuple[Step, ...] = (
     "plate",
     "fit",
     "regions",
+    "flow",
     "sound",
     "write",
 )

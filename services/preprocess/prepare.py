@@ -19,6 +19,7 @@ from services.preprocess.face_steps import (
     run_track,
     sha256_of,
 )
+from services.preprocess.flow_pose import run_flow
 from services.preprocess.options import PrepareOptions, Step
 from services.preprocess.scene_steps import run_matte, run_plate
 from services.preprocess.sound import write_sound
@@ -113,6 +114,7 @@ _RUN: dict[Step, Callable[[Job, Progress], None]] = {
     "plate": run_plate,
     "fit": run_fit,
     "regions": run_regions,
+    "flow": run_flow,
     "sound": _run_sound,
     "write": run_write,
 }
@@ -123,6 +125,7 @@ _SHARES: dict[Step, float] = {
     "plate": 0.07,
     "fit": 0.3,
     "regions": 0.08,
+    "flow": 0.05,
     "sound": 0.02,
     "write": 0.1,
 }

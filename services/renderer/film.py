@@ -19,14 +19,15 @@ from services.renderer.artefacts import (
 from services.renderer.camera_path import usual_pose
 from services.renderer.compositing import Window, border_weights, paint
 from services.renderer.encode import VideoWriter
+from services.renderer.feather import feather
 from services.renderer.run_ahead import run_ahead
 from services.renderer.shot import Shot
+from shared.avatar_abilities import Feathered
 from shared.avatar_method import Attentive, AvatarModel
 from shared.errors import InvalidInput
-from shared.gaussians import Gaussians
-from shared.layers import Layers, draw_layers
+from shared.layers import Layers, Picture, choose_rows, draw_layers
 from shared.progress import Progress
-from shared.rasterizer import Rasterizer, Rendered
+from shared.rasterizer import Rasterizer
 
 F32 = NDArray[np.float32]
 
@@ -38,7 +39,7 @@ class Drawn(NamedTuple):
     """One frame after the rasterizer."""
 
     window: Window
-    picture: Rendered
+    picture: Picture
     attention: Tensor | None  # [S, S, M]
     artefacts: Artefacts
 
@@ -116,7 +117,7 @@ def choose(layers: Layers, shown: Tensor | None) -> Layers:
     for layer in layers:
         n = len(layer.means)
         rows = shown[(shown >= first) & (shown < first + n)] - first
-        chosen.append(Gaussians(*(values.index_select(0, rows) for values in layer)))
+        chosen.append(choose_rows(layer, rows))
         first += n
     return tuple(chosen)
 
@@ -126,7 +127,7 @@ def attention_of(model: AvatarModel) -> Callable[[Tensor], Layers]:
     if not isinstance(model, Attentive):
         raise InvalidInput(
             "no_attention",
-            "the avatar's method has no attention to show; gaussian_talker has",
+            "the avatar's method has no attention to show; gaussian_talker and surfel_talker have",
         )
     return model.pose_attention
 
@@ -167,4 +168,6 @@ def draw_frames(
             artefacts = count_artefacts(
                 layers, canonical, picture.alpha, outlines[index], (view, window.K)
             )
+            if isinstance(shot.model, Feathered):
+                picture = feather(picture, shot.model.edge_px * side / shot.subject.crop_size)
             yield Drawn(window, picture, attention, artefacts)

@@ -11,8 +11,7 @@ from services.trainer.frames import INSIDE, MOUTH, PERSON
 from services.trainer.ssim import ssim
 from services.trainer.studio import Studio
 from shared.landmarks import LIPS
-from shared.layers import Layers
-from shared.rasterizer import Rendered
+from shared.layers import Layers, Picture
 from shared.training_schedule import PartLoss, PictureWeights
 
 LIP_MARGIN = 0.15
@@ -56,7 +55,7 @@ def lip_square(landmarks: NDArray[np.generic], size: int, shrink: int) -> Square
 
 
 def picture_loss(
-    drawn: Rendered,
+    drawn: Picture,
     target: Tensor,  # [H, W, 6] of FrameCache
     weights: PictureWeights,
     lips: Square,

@@ -11,8 +11,7 @@ from services.trainer.timeline import Timeline, View
 from shared.avatar_abilities import ViewDependent
 from shared.avatar_method import AvatarModel, Needs, Subject
 from shared.dataset_reader import TrackedDataset
-from shared.layers import Layers
-from shared.rasterizer import Rendered
+from shared.layers import Layers, Picture
 from shared.training_schedule import Schedule
 
 
@@ -65,6 +64,6 @@ class Run(NamedTuple):
             condition = model.seen_from(condition, self.view(frame).viewmat)
         return model.pose(condition)
 
-    def draw(self, model: AvatarModel, condition: Tensor, frame: int, shrink: int = 1) -> Rendered:
+    def draw(self, model: AvatarModel, condition: Tensor, frame: int, shrink: int = 1) -> Picture:
         """Pose and draw as the camera of ``frame`` sees it."""
         return self.studio.draw(self.pose(model, condition, frame), shrink, self.view(frame))

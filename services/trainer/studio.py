@@ -10,8 +10,8 @@ from torch import Tensor
 from services.trainer.timeline import View
 from shared.avatar_method import AvatarModel, Subject
 from shared.dataset_reader import TrackedDataset, read_plate
-from shared.layers import Layers, draw_layers
-from shared.rasterizer import Rasterizer, Rendered
+from shared.layers import Layers, Picture, draw_layers
+from shared.rasterizer import Rasterizer
 
 
 class Studio(NamedTuple):
@@ -22,20 +22,20 @@ class Studio(NamedTuple):
     backgrounds: dict[int, Tensor]
     """The plate behind the crop by shrink factor. [S / shrink, S / shrink, 3]"""
 
-    def draw(self, layers: Layers, shrink: int = 1, view: View | None = None) -> Rendered:
+    def draw(self, layers: Layers, shrink: int = 1, view: View | None = None) -> Picture:
         """The picture over the plate, of the subject's camera or another. [S / shrink, ..., 3]"""
         return self.draw_over(layers, self.backgrounds[shrink], shrink, view)
 
     def draw_over(
         self, layers: Layers, background: Tensor, shrink: int, view: View | None = None
-    ) -> Rendered:
+    ) -> Picture:
         """The picture over another background, one colour [3] or as large as the picture."""
         size = self.subject.crop_size // shrink
         viewmat, K = view or (self.subject.viewmat, self.subject.K)
         camera = (viewmat, shrink_intrinsics(K, shrink))
         return draw_layers(self.rasterizer, layers, camera, (size, size), background)
 
-    def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Rendered:
+    def draw_condition(self, model: AvatarModel, condition: Tensor, shrink: int = 1) -> Picture:
         """Pose and draw."""
         return self.draw(model.pose(condition), shrink)
 

@@ -14,6 +14,7 @@ from shared.contracts.tracked_dataset import REGIONS
 from shared.dataset_reader import (
     TrackedDataset,
     read_dataset_audio,
+    read_flow_pose,
     read_frame,
     read_regions,
     read_upper_face,
@@ -24,11 +25,12 @@ from shared.media.audio import SAMPLE_RATE, fit_length
 from shared.upper_face import upper_face_signal
 
 
-def tracked_pose(dataset: TrackedDataset, start: int, end: int) -> HeadPose:
-    """Tracked parameters of some frames."""
-    return HeadPose(
-        *(torch.from_numpy(dataset.tracking[name][start:end]) for name in HeadPose._fields)
-    )
+def tracked_pose(dataset: TrackedDataset, needs: Needs, start: int, end: int) -> HeadPose:
+    """Tracked parameters of some frames, the head's place as the method asks for it."""
+    tracks = dataset.tracking
+    if needs.poses == "flow":
+        tracks = tracks | read_flow_pose(dataset)
+    return HeadPose(*(torch.from_numpy(tracks[name][start:end]) for name in HeadPose._fields))
 
 
 def tracked_performance(dataset: TrackedDataset, needs: Needs, start: int, end: int) -> Performance:
@@ -37,9 +39,10 @@ def tracked_performance(dataset: TrackedDataset, needs: Needs, start: int, end: 
     Sound after ``end`` is not heard.
 
     Raises:
-        InvalidInput: ``no_audio`` when the method listens and the dataset has no sound.
+        InvalidInput: ``no_audio`` when the method listens and the dataset has no sound;
+            ``no_flow_pose`` when it wants steadied poses and there are none.
     """
-    pose = tracked_pose(dataset, start, end)
+    pose = tracked_pose(dataset, needs, start, end)
     return Performance(
         pose=pose,
         audio=_heard(dataset, needs, start, end) if needs.audio_encoder else None,

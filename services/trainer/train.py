@@ -29,8 +29,9 @@ from services.trainer.registration import register_training
 from services.trainer.run import Run
 from services.trainer.seeds import ReferenceFrames, choose_references, choose_seeds
 from services.trainer.ssim import ssim
-from services.trainer.studio import build_studio, shrink_image
+from services.trainer.studio import build_studio, shrink_image, shrink_intrinsics
 from services.trainer.subject import build_subject
+from services.trainer.surface_loss import surface_loss
 from services.trainer.timeline import build_timeline
 from shared.avatar_abilities import Scheduled, Sparing
 from shared.avatar_method import AvatarMethod, TrainableModel
@@ -47,6 +48,7 @@ from shared.landmarks import mouth_opening
 from shared.media.image import write_png
 from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
+from shared.rasterizer import RenderedSurfels
 from shared.rasterizer_choice import open_rasterizer
 from shared.upper_face import N_BROWS
 
@@ -228,7 +230,11 @@ def frame_loss(run: Run, model: TrainableModel, frame: int, target: Tensor, done
         for part in parts:
             loss = loss + part_loss(run.studio, layers, small, part, lips, frame=frame)
         return loss
-    drawn = run.studio.draw(layers, shrink, run.view(frame))
+    view = run.view(frame)
+    drawn = run.studio.draw(layers, shrink, view)
+    if run.schedule.surface and isinstance(drawn, RenderedSurfels):
+        K = shrink_intrinsics(view.K, shrink)
+        loss = loss + surface_loss(drawn, run.schedule.surface, done, view.viewmat, K)
     return picture_loss(drawn, small, run.schedule.weights, lips, run.head_distance) + loss
 
 

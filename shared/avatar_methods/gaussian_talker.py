@@ -23,16 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
-from shared.gaussians import Gaussians
-from shared.geometry.rotations import axis_angle_to_matrix
-from shared.layers import Layers
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
-from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
+from shared.talker_parts.cloud import N_PLACE
 from shared.talker_parts.cloud_start import start_cloud
+from shared.talker_parts.deforming_cloud import N_CAMERA, DeformingCloud, make_token
 from shared.talker_parts.listening import learn_lips
-from shared.talker_parts.spatial_attention import WIDTH, SpatialAttention
+from shared.talker_parts.spatial_attention import WIDTH
 from shared.talker_parts.stored_networks import check_cloud, choose_options, load_networks
-from shared.talker_parts.triplane import Triplane
 from shared.training_schedule import PictureWeights, Schedule
 from shared.upper_face import N_UPPER_FACE
 
@@ -41,44 +38,20 @@ COARSE_STAGE = 0.3
 """Share of the steps without deformation. In the source it is 8,000 of 18,000, but a fine step
 of its shows 32 pictures."""
 TOKENS = ("audio", "eye", "camera", "null")
-PLACE_UNIT_M = 0.01
-"""The deformation network's unit of length."""
-POSE_LIMIT = 3.0
-"""Of the camera token's inputs, in deviations."""
-SHIFTS = {"rest": 3, "log_scales": 3, "quats": 4, "opacity_logits": 1, "colors": 3}
-"""Attributes that deform, and their widths."""
 
 
-class GaussianTalker(CanonicalCloud):
+class GaussianTalker(DeformingCloud):
     """The method's model."""
 
     ATTENTION_TOKENS = TOKENS
-    camera_mean: Tensor  # [12]
-    camera_spread: Tensor  # [12]
 
-    def __init__(
-        self, subject: Subject, tensors: dict[str, Tensor], n_channels: int, *, attention: bool
-    ) -> None:
-        super().__init__(subject, tensors)
-        head = self.rest.detach()[self.labels != TORSO]
-        low, high = (head.min(0).values, head.max(0).values) if len(head) else torch.eye(3)[:2]
-        self.triplane = Triplane(low, high)
-        self.canonical = nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, 128))
-        self.canonical_heads = nn.ModuleDict(
-            {"opacity_logits": _head(128, 1), "colors": _head(128, 3)}
-        )
+    def add_tokens(self, n_channels: int) -> None:
+        """Networks of sound, eyes, camera, and a learned token of nothing."""
         self.hearing = Hearing(n_channels)
-        self.audio_token = _token(N_AUDIO)
-        self.eye_token = _token(N_UPPER_FACE)
-        self.camera_token = _token(12)
+        self.audio_token = make_token(N_AUDIO)
+        self.eye_token = make_token(N_UPPER_FACE)
+        self.camera_token = make_token(N_CAMERA)
         self.null_token = nn.Parameter(torch.randn(1, WIDTH))
-        self.attention = SpatialAttention(is_spatial=attention)
-        self.heads = nn.ModuleDict({name: _head(WIDTH, width) for name, width in SHIFTS.items()})
-        camera = _camera(subject.training_pose.rotation, subject.training_pose.translation)
-        self.register_buffer("camera_mean", camera.mean(0))
-        self.register_buffer("camera_spread", camera.std(0).clamp_min(1e-3))
-        self._is_static = False
-        self._kept: tuple[tuple[int, ...], tuple[Tensor, Gaussians]] | None = None
 
     def condition(self, performance: Performance) -> Tensor:
         """Places, what is heard, and the upper face. -> [T, 15 + 32 + 7]"""
@@ -93,7 +66,7 @@ class GaussianTalker(CanonicalCloud):
         assert performance.audio is not None
         assert performance.upper_face is not None
         place = self.training_place(frame)
-        if self._is_static:
+        if self.is_static:
             heard = torch.zeros(N_AUDIO)
         else:
             heard = self.hearing(performance.audio[frame : frame + 1])[0]
@@ -101,100 +74,22 @@ class GaussianTalker(CanonicalCloud):
 
     def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
         """The coarse stage is static."""
-        self._is_static = step / n_steps < COARSE_STAGE
+        self.is_static = step / n_steps < COARSE_STAGE
         return ()
-
-    def pose(self, condition: Tensor) -> Layers:
-        """Posed Gaussians of one frame, one layer."""
-        features, raw = self._canonical()
-        if not self._is_static:
-            raw, _ = self._deformed(condition, features, raw)
-        return (self._placed(condition, raw),)
-
-    def pose_attention(self, condition: Tensor) -> Layers:
-        """The same with the attention to each token as further colours, from 0 to 1 in a frame."""
-        features, raw = self._canonical()
-        raw, weights = self._deformed(condition, features, raw)
-        low, high = weights.min(0).values, weights.max(0).values
-        maps = torch.zeros(len(raw.means), len(TOKENS))
-        maps[self.moving()] = (weights - low) / (high - low).clamp_min(1e-6)
-        posed = self._placed(condition, raw)
-        return (posed._replace(colors=torch.cat([posed.colors, maps], 1)),)
 
     def tokens(self, condition: Tensor) -> Tensor:
         """What is known of a frame, in the order of TOKENS. -> [4, 64]"""
         place, heard, upper_face = condition.split((N_PLACE, N_AUDIO, N_UPPER_FACE))
-        camera = _camera(place[None, :3], place[None, 3:6])[0]
-        deviation = ((camera - self.camera_mean) / self.camera_spread).clamp(
-            -POSE_LIMIT, POSE_LIMIT
-        )
         known = [
             self.audio_token(heard),
             self.eye_token(upper_face),
-            self.camera_token(deviation),
+            self.camera_token(self.camera_deviation(place)),
         ]
         return torch.cat([torch.stack(known), self.null_token])
 
-    def _canonical(self) -> tuple[Tensor, Gaussians]:
-        """Features of the moving ones and raw attributes of all; kept while nothing changes."""
-        if torch.is_grad_enabled():
-            self._kept = None  # a step follows, and fused Adam changes parameters without a count
-            return self._canonical_now()
-        state = tuple(value for p in self.parameters() for value in (id(p), p._version))  # noqa: SLF001 - torch's count of changes
-        if self._kept is None or self._kept[0] != state:
-            self._kept = (state, self._canonical_now())
-        return self._kept[1]
-
-    def _canonical_now(self) -> tuple[Tensor, Gaussians]:
-        moving = self.moving()
-        features = self.triplane(self.rest.index_select(0, moving))
-        trunk = self.canonical(features)
-        opacity = self.canonical_heads["opacity_logits"](trunk)[:, 0]
-        raw = Gaussians(
-            means=self.rest,
-            quats=self.quats,
-            scales=self.log_scales,
-            opacities=self.opacity_logits.index_add(0, moving, opacity),
-            colors=self.colors.index_add(0, moving, self.canonical_heads["colors"](trunk)),
-        )
-        return features, raw
-
-    def _deformed(
-        self, condition: Tensor, features: Tensor, raw: Gaussians
-    ) -> tuple[Gaussians, Tensor]:
-        """Raw attributes with the frame's changes, and attention of the moving ones. [M, 4]"""
-        fused, weights = self.attention(features, self.tokens(condition))
-        moving = self.moving()
-        change = {name: head(fused) for name, head in self.heads.items()}
-        deformed = Gaussians(
-            means=raw.means.index_add(0, moving, PLACE_UNIT_M * change["rest"]),
-            quats=raw.quats.index_add(0, moving, change["quats"]),
-            scales=raw.scales.index_add(0, moving, change["log_scales"]),
-            opacities=raw.opacities.index_add(0, moving, change["opacity_logits"][:, 0]),
-            colors=raw.colors.index_add(0, moving, change["colors"]),
-        )
-        return deformed, weights
-
-    def _placed(self, condition: Tensor, raw: Gaussians) -> Gaussians:
-        """Activated and carried into the world."""
-        places = self.places(condition[:N_PLACE])
-        means, quats = self.carry(places, raw.means, raw.quats)
-        return Gaussians(
-            means=means,
-            quats=quats,
-            scales=raw.scales.exp(),
-            opacities=torch.sigmoid(raw.opacities).clamp(1e-6, 1 - 1e-6),
-            colors=raw.colors,
-        )
-
     def learning_rates(self) -> dict[str, float]:
         """Adam's initial learning rates."""
-        rates = self.cloud_rates()
-        for name, _ in self.named_parameters():
-            if name not in rates:
-                kind = name.split(".", maxsplit=1)[0]
-                rates[name] = {"triplane": 8e-3, "hearing": 2e-4}.get(kind, 1e-3)
-        return rates
+        return self.deforming_rates()
 
     def regularisation(self, frame: int) -> Tensor:
         """Of the cloud; the source has no other."""
@@ -252,23 +147,3 @@ def _build(subject: Subject, tensors: dict[str, Tensor], options: MethodOptions)
     chosen = choose_options("gaussian_talker", DEFAULT_OPTIONS, options)
     n_channels = encoder_channels(str(chosen["audio_encoder"]))
     return GaussianTalker(subject, tensors, n_channels, attention=bool(chosen["attention"]))
-
-
-def _head(width: int, n_out: int) -> nn.Sequential:
-    """A head whose first outputs are small: Xavier with gain 0.1."""
-    last = nn.Linear(128, n_out)
-    nn.init.xavier_uniform_(last.weight, gain=0.1)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.ReLU(), nn.Linear(width, 128), nn.ReLU(), last)
-
-
-def _token(width: int) -> nn.Sequential:
-    """A token from what is known of a frame; without bias, so that nothing known is zero."""
-    return nn.Sequential(
-        nn.Linear(width, WIDTH, bias=False), nn.ReLU(), nn.Linear(WIDTH, WIDTH, bias=False)
-    )
-
-
-def _camera(rotation: Tensor, translation: Tensor) -> Tensor:
-    """Head pose as the camera sees it: rotation matrix and translation. [T, 3] each -> [T, 12]"""
-    return torch.cat([axis_angle_to_matrix(rotation).flatten(1), translation], 1)

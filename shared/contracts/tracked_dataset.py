@@ -11,6 +11,8 @@ Folder:
     audio.wav            16 kHz mono, cut to the frames, offset corrected; absent without sound
     tracking.npz         TRACKING_TABLE
     upper_face.npz       UPPER_FACE_TABLE, supplied by the user; absent when it follows the tracking
+    flow_pose.npz        FLOW_POSE_TABLE: head poses steadied by optical flow; absent in older and
+                         imported datasets
     views.npz            VIEWS_TABLE: which camera shows which moment; absent with one camera
     head_model.npz       the head model fitted to the subject (shared.head_model)
     quality.json         rejected frames with reasons, fit errors
@@ -55,6 +57,9 @@ TRACKING_TABLE = {
     "is_valid": Column("bool", ("T",), "1", "False: frame rejected, see quality.json"),
 }
 
+
+FLOW_POSE_TABLE = {name: MOTION_TABLE[name] for name in ("rotation", "translation")}
+"""Arrays of ``flow_pose.npz``; the rest of a pose is as tracked."""
 
 VIEWS_TABLE = {
     "camera_ids": Column("<U32", ("C",), "1", "names of the cameras"),

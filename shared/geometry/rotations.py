@@ -84,3 +84,11 @@ def multiply_quaternions(a: Tensor, b: Tensor) -> Tensor:
         ],
         -1,
     )
+
+
+def rotate_by_quaternions(vectors: Tensor, quats: Tensor) -> Tensor:
+    """Turn vectors [..., 3] by quaternions wxyz of any length [..., 4]."""
+    unit = torch.nn.functional.normalize(quats, dim=-1)
+    real, axis = unit[..., :1], unit[..., 1:]
+    across = 2 * torch.linalg.cross(axis, vectors)
+    return vectors + real * across + torch.linalg.cross(axis, across)

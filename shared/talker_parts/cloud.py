@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from shared.avatar_method import Performance, Subject
 from shared.contracts.tracked_dataset import REGIONS
+from shared.gaussians import Gaussians, Surfels
 from shared.geometry.rotations import (
     axis_angle_to_matrix,
     matrix_to_quaternion,
     multiply_quaternions,
+    rotate_by_quaternions,
 )
 from shared.head_model import HeadPose, joint_transforms, neutral_vertices
+from shared.layers import Layer
 from shared.rigging.body import BodyRule, body_transform, fit_body_rule, follow_head
 
 TORSO = REGIONS.index("torso")
@@ -40,7 +43,8 @@ PER_GAUSSIAN = {
     "skin_shares": (),
     "labels": (),
 }
-"""What each Gaussian has, and its shape."""
+"""What each Gaussian has, and its shape; surfels have two scales."""
+N_SURFEL_SCALES = 2
 LEARNED = (
     "rest",
     "log_scales",
@@ -67,7 +71,7 @@ class CanonicalCloud(nn.Module):
     """What audio-driven methods have in common; N Gaussians, T training frames."""
 
     rest: Tensor  # [N, 3] m, place on the mean face
-    log_scales: Tensor  # [N, 3] of metres
+    log_scales: Tensor  # [N, 3] of metres; [N, 2] of surfels
     quats: Tensor  # [N, 4]
     opacity_logits: Tensor  # [N]
     colors: Tensor  # [N, 3]
@@ -80,8 +84,12 @@ class CanonicalCloud(nn.Module):
     body_timing: Tensor  # [2]
     followed: Tensor  # [T, 6] torso by the rule, once settled; [0, 6] before
 
-    def __init__(self, subject: Subject, tensors: dict[str, Tensor]) -> None:
+    def __init__(
+        self, subject: Subject, tensors: dict[str, Tensor], still: tuple[int, ...] = (TORSO,)
+    ) -> None:
         super().__init__()
+        self.still = still
+        """Regions that speech and face do not move by themselves."""
         for name in LEARNED:
             self.register_parameter(name, nn.Parameter(tensors[name].clone()))
         for name in FIXED:
@@ -130,9 +138,26 @@ class CanonicalCloud(nn.Module):
         turn = torch.where(self.skin_shares[:, None] > 0.5, head, body)  # noqa: PLR2004 - nearer
         return share * on_head + (1 - share) * on_body, multiply_quaternions(turn, quats)
 
+    def place(self, places: Places, raw: Layer) -> Layer:
+        """Raw values, in canonical space, activated and carried into the world."""
+        means, quats = self.carry(places, raw.means, raw.quats)
+        return type(raw)(
+            means=means,
+            quats=quats,
+            scales=raw.scales.exp(),
+            opacities=torch.sigmoid(raw.opacities).clamp(1e-6, 1 - 1e-6),
+            colors=raw.colors,
+        )
+
+    def raw(self) -> Layer:
+        """The stored values: surfels where there are two scales."""
+        kind = Surfels if self.log_scales.shape[1] == N_SURFEL_SCALES else Gaussians
+        return kind(self.rest, self.quats, self.log_scales, self.opacity_logits, self.colors)
+
     def moving(self) -> Tensor:
-        """Rows of the Gaussians that speech and face may move: all but the torso's. [M]"""
-        return torch.nonzero(self.labels != TORSO)[:, 0]
+        """Rows of the Gaussians that speech and face may move: usually all but the torso's. [M]"""
+        is_still = torch.isin(self.labels, torch.tensor(self.still, dtype=self.labels.dtype))
+        return torch.nonzero(~is_still)[:, 0]
 
     def regions(self) -> Tensor:
         """Region that each Gaussian started in. [N] uint8"""
@@ -172,9 +197,14 @@ class CanonicalCloud(nn.Module):
         return [self.pose_deltas, self.body]
 
     def split(self, shrinks: Tensor, is_new: Tensor, noise: Tensor) -> None:
-        """Split pairs share their parent's place and size."""
+        """Split pairs share their parent's place and size; surfels part within their plane."""
         with torch.no_grad():
-            self.rest += noise * self.log_scales.exp() * is_new[:, None]
+            n_scales = self.log_scales.shape[1]
+            apart = noise[:, :n_scales] * self.log_scales.exp()
+            if n_scales == N_SURFEL_SCALES:
+                flat = torch.nn.functional.pad(apart, (0, 1))
+                apart = rotate_by_quaternions(flat, self.quats)
+            self.rest += apart * is_new[:, None]
             self.log_scales -= CHILD_SHRINK * shrinks[:, None]
 
     def settle(self) -> None:

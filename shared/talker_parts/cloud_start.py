@@ -20,8 +20,13 @@ APART = tuple(REGIONS.index(name) for name in ("neck", "torso"))
 """What a picture shows of them lies on them alone, wherever the mesh is."""
 
 
-def start_cloud(subject: Subject, seeds: list[Seed], seed: int) -> dict[str, Tensor]:
-    """Tensors of a CanonicalCloud before training; rows in the order of the seeds."""
+def start_cloud(
+    subject: Subject, seeds: list[Seed], seed: int, n_scales: int = 3
+) -> dict[str, Tensor]:
+    """Tensors of a CanonicalCloud before training; rows in the order of the seeds.
+
+    Surfels, which have two scales, begin with their faces to the viewer of a head at rest.
+    """
     pose = subject.training_pose
     model = subject.head_model
     neutral = neutral_vertices(model, subject.shape)
@@ -34,6 +39,7 @@ def start_cloud(subject: Subject, seeds: list[Seed], seed: int) -> dict[str, Ten
         columns["log_scales"].append(scales)
         columns["skin_shares"].append(shares)
     start = {name: torch.cat(values) for name, values in columns.items()}
+    start["log_scales"] = start["log_scales"][:, :n_scales]
     n = len(start["rest"])
     head = torch.cat([pose.rotation, pose.translation], 1)
     rule = fit_body_rule(head, subject.training_body)

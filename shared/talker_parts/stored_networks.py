@@ -14,8 +14,8 @@ _FRAMES = {"pose_deltas": (6,), "body": (6,)}
 _RULE = {"body_rule": (7, 6), "body_timing": (2,)}
 
 
-def check_cloud(subject: Subject, tensors: dict[str, Tensor]) -> None:
-    """Check the tensors that a cloud is made of.
+def check_cloud(subject: Subject, tensors: dict[str, Tensor], n_scales: int = 3) -> None:
+    """Check the tensors that a cloud is made of; of surfels it has two scales.
 
     Raises:
         InvalidInput: ``bad_avatar``.
@@ -26,6 +26,7 @@ def check_cloud(subject: Subject, tensors: dict[str, Tensor]) -> None:
         **{name: (n, *shape) for name, shape in PER_GAUSSIAN.items()},
         **{name: (n_frames, *shape) for name, shape in _FRAMES.items()},
         **_RULE,
+        "log_scales": (n, n_scales),
     }
     n_followed = len(tensors["followed"]) if "followed" in tensors else 0
     wanted["followed"] = (n_frames if n_followed else 0, 6)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from shared.avatar_abilities import Scheduled, Sparing, ViewDependent
 from shared.avatar_method import AvatarMethod, TrainableModel, each_track
 from shared.contracts.tracked_dataset import REGIONS
-from shared.gaussians import Gaussians
-from shared.layers import Layers
+from shared.gaussians import Surfels
+from shared.layers import Layer, Layers
 from shared.plugins import load_plugin, plugin_names
 from tests.tracked_person import make_seeds, make_subject
 
@@ -42,12 +42,12 @@ def parameters_of(model: TrainableModel) -> dict[str, Tensor]:
     return dict(model.named_parameters())
 
 
-def whole(layers: Layers) -> Gaussians:
-    """The Gaussians of all layers, in the order of the stored rows."""
-    return Gaussians(*(torch.cat(columns) for columns in zip(*layers, strict=True)))
+def whole(layers: Layers) -> Layer:
+    """The Gaussians or surfels of all layers, in the order of the stored rows."""
+    return type(layers[0])(*(torch.cat(columns) for columns in zip(*layers, strict=True)))
 
 
-def assert_equal(expected: Gaussians, actual: Gaussians) -> None:
+def assert_equal(expected: Layer, actual: Layer) -> None:
     """To the last bit."""
     assert all(torch.equal(one, other) for one, other in zip(expected, actual, strict=True))
 
@@ -66,7 +66,8 @@ def test_posed_gaussians_have_the_shapes_of_the_contract(model: TrainableModel) 
 
     posed = whole(model.pose(model.training_condition(0)))
 
-    assert [(n, 3), (n, 4), (n, 3), (n,), (n, 3)] == [tuple(t.shape) for t in posed]
+    n_scales = 2 if isinstance(posed, Surfels) else 3
+    assert [(n, 3), (n, 4), (n, n_scales), (n,), (n, 3)] == [tuple(t.shape) for t in posed]
     assert {torch.float32} == {t.dtype for t in posed}
     assert all(bool(torch.isfinite(t).all()) for t in posed)
     assert posed.scales.min() > 0

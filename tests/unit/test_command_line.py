@@ -12,6 +12,7 @@ import typer
 from services.embedded.cli import run_command
 from services.embedded.commands.running import read_method_options
 from services.renderer.encode import Encoding, VideoWriter
+from tests.tracked_person import write_tracked_dataset
 
 
 @pytest.fixture
@@ -125,6 +126,35 @@ def test_a_video_goes_to_a_file_of_its_kind(
 
     assert 2 == code
     assert ".webm" in capsys.readouterr().err
+
+
+def test_a_video_does_not_start_before_its_motion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--ss counts from the start."""
+    folder = str(tmp_path)
+
+    code = run_command(["render", folder, folder, "-o", "x.mp4", "--ss", "-1"])
+
+    assert 2 == code
+    told = capsys.readouterr().err
+    assert "--ss" in told
+    assert ">=0" in told
+
+
+def test_a_part_that_there_is_not_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--part is an option of the method, which says what it may be."""
+    dataset, out = write_tracked_dataset(tmp_path / "dataset"), tmp_path / "avatar"
+
+    code = run_command(
+        ["train", str(dataset), "-o", str(out), "--method", "surfel_talker", "--part", "tail"]
+    )
+
+    assert 1 == code
+    assert "error[bad_method_options]" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_gpu_is_not_pretended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 """Layers are drawn over each other."""
 
+import pytest
 import torch
 
-from shared.gaussians import Gaussians
-from shared.layers import draw_layers
+from shared.gaussians import Gaussians, Surfels
+from shared.layers import FLATNESS, choose_rows, draw_layers, join_layers
+from shared.rasterizer import RenderedSurfels
 from shared.rasterizers import cpu
 from tests.fakes import FAKE_CROP_SIZE, fake_subject
 
@@ -70,3 +72,45 @@ def test_gradients_reach_every_layer() -> None:
     assert 3 == len(strengths)
     assert strengths == sorted(strengths, reverse=True)
     assert strengths[-1] > 0
+
+
+def make_disc(depth: float, opacity: float) -> Surfels:
+    """A surfel in the place of a dot."""
+    dot = make_dot(depth, (0.2, 0.4, 0.6), opacity)
+    return Surfels(dot.means, dot.quats, torch.tensor([[0.05, 0.03]]), dot.opacities, dot.colors)
+
+
+def test_a_layer_of_surfels_keeps_what_it_shows_of_the_surface() -> None:
+    """Normals and distortion, to the last bit."""
+    disc = make_disc(0.0, 0.8)
+
+    drawn = draw_layers(cpu, (disc,), CAMERA, SIZE)
+
+    expected = cpu.rasterize_surfels(disc, *CAMERA, *SIZE)
+    assert isinstance(drawn, RenderedSurfels)
+    assert all(torch.equal(one, other) for one, other in zip(expected, drawn, strict=True))
+
+
+def test_layers_of_surfels_are_drawn_over_each_other() -> None:
+    """As layers of Gaussians are."""
+    front, back = make_disc(0.1, 0.75), make_disc(0.0, 0.5)
+
+    drawn = draw_layers(cpu, (front, back), CAMERA, SIZE)
+
+    assert 1 - 0.25 * 0.5 == pytest.approx(float(drawn.alpha[MIDDLE, MIDDLE]), abs=0.02)
+
+
+def test_surfels_join_as_flat_gaussians() -> None:
+    """For what knows Gaussians only, such as a splat file."""
+    joined = join_layers((make_disc(0.1, 0.75), make_disc(0.0, 0.5)))
+
+    thickness = FLATNESS * 0.03
+    torch.testing.assert_close(torch.tensor([[0.05, 0.03, thickness]] * 2), joined.scales)
+
+
+def test_some_rows_of_a_layer_are_of_its_kind() -> None:
+    """Surfels stay surfels."""
+    chosen = choose_rows(make_disc(0.1, 0.75), torch.tensor([0, 0]))
+
+    assert isinstance(chosen, Surfels)
+    assert (2, 2) == tuple(chosen.scales.shape)

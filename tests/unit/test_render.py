@@ -90,6 +90,26 @@ def test_head_stands_in_its_crop_and_plate_around_it(actor: Actor, tmp_path: Pat
     assert frames[-1][40, 48, 0] > 200
 
 
+class FeatheredModel(FakeAvatarModel):
+    """The fake avatar with a soft edge."""
+
+    edge_px = 9
+
+
+def test_a_feathered_avatar_fades_at_its_edge(actor: Actor, tmp_path: Path) -> None:
+    """Less of it is seen where it meets the plate, the same in its middle."""
+    motion = write_motion(tmp_path / "motion", n_frames=1)
+    options = RenderOptions(background="#000000")
+
+    render_actor(actor, motion, options, tmp_path / "hard", silent)
+    soft_actor = actor._replace(model=FeatheredModel())
+    render_actor(soft_actor, motion, options, tmp_path / "soft", silent)
+
+    hard, soft = (frames_of(tmp_path / name)[0].astype(int) for name in ("hard", "soft"))
+    np.testing.assert_allclose(hard[66, 48], soft[66, 48], atol=6)
+    assert soft.sum() < 0.97 * hard.sum()
+
+
 def test_named_regions_alone_are_drawn(actor: Actor, tmp_path: Path) -> None:
     """With the torso left out its place shows what is behind; the face stays."""
     motion = write_motion(tmp_path / "motion")

@@ -16,6 +16,7 @@ from shared.avatar_store import TENSORS, load_avatar
 from shared.contracts.artifact import MANIFEST, read_arrays, read_manifest, write_arrays
 from shared.contracts.avatar import AvatarManifest
 from shared.contracts.motion import UPPER_FACE_TABLE
+from shared.contracts.tracked_dataset import FLOW_POSE_TABLE
 from shared.dataset_reader import open_dataset
 from shared.errors import InvalidInput
 from shared.gaussians import Gaussians
@@ -26,7 +27,7 @@ from shared.training_schedule import PartLoss, PictureWeights
 from tests.fakes import FAKE_CROP_SIZE, fake_subject
 from tests.tracked_person import write_tracked_dataset
 
-LISTENERS = ("gaussian_talker", "talking_gaussian")
+LISTENERS = ("gaussian_talker", "talking_gaussian", "surfel_talker")
 NEEDS = Needs("mel", 60, upper_face=True)
 KILL_FRACTION = 0.6
 
@@ -84,6 +85,39 @@ def test_a_dataset_without_sound_is_refused(tmp_path: Path, method: str) -> None
         train_avatar(mute, options_for(method), tmp_path / "avatar", silent)
 
     assert "no_audio" == refused.value.code
+    assert not (tmp_path / "avatar").exists()
+
+
+def test_flow_poses_are_trained_on_unless_tracked_ones_are_chosen(tmp_path: Path) -> None:
+    """The switch reaches the avatar: its training poses are the ones chosen."""
+    own = write_tracked_dataset(tmp_path / "dataset", has_sound=True)
+    opened = open_dataset(own)
+    steadied = {name: opened.tracking[name].copy() for name in FLOW_POSE_TABLE}
+    steadied["translation"] += np.float32(1e-3)
+    write_arrays(own / "flow_pose.npz", steadied, FLOW_POSE_TABLE)
+    n_train = opened.manifest.n_train
+    for poses, tracks in (("flow", steadied), ("tracked", opened.tracking)):
+        options = options_for("surfel_talker").model_copy(
+            update={"max_steps": 1, "method_options": {"poses": poses}}
+        )
+
+        train_avatar(own, options, tmp_path / poses, silent)
+
+        _, subject, _ = load_avatar(tmp_path / poses)
+        np.testing.assert_array_equal(
+            tracks["translation"][:n_train], subject.training_pose.translation.numpy()
+        )
+
+
+def test_a_dataset_without_flow_poses_is_refused(tmp_path: Path) -> None:
+    """Nothing is written, and the message names the switch."""
+    own = write_tracked_dataset(tmp_path / "dataset", has_sound=True)
+    (own / "flow_pose.npz").unlink()
+
+    with pytest.raises(InvalidInput, match="poses=tracked") as refused:
+        train_avatar(own, options_for("surfel_talker"), tmp_path / "avatar", silent)
+
+    assert "no_flow_pose" == refused.value.code
     assert not (tmp_path / "avatar").exists()
 
 

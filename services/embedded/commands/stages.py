@@ -46,7 +46,7 @@ def preprocess(
 ) -> None:
     """Track a capture: frames, masks, camera, head motion, sound.
 
-    The steps in order: track crop matte plate fit regions sound write. Files of a step may be
+    The steps in order: track crop matte plate fit regions flow sound write. Files of a step may be
     corrected by hand; continue with the next one. tracking.mp4 shows what was found.
 
     \b
@@ -81,6 +81,12 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the avatar.")],
     method: MethodOption = "rigged_gaussians",
     method_option: MethodChoices = [],  # noqa: B006 - Typer reads it once
+    part: Annotated[
+        str | None, typer.Option(help="What surfel_talker moves: head, face or all.")
+    ] = None,
+    max_points: Annotated[
+        int | None, typer.Option(min=100, help="Gaussians at most; the preset's if absent.")
+    ] = None,
     preset: PresetOption = "standard",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -91,9 +97,12 @@ def train(
     \b
     talksplat train dataset -o avatar --preset draft
     talksplat train dataset -o avatar --method gaussian_talker --method-option attention=false
+    talksplat train dataset -o avatar --method surfel_talker --part face --max-points 20000
     talksplat train dataset -o avatar --method-option init=faces --method-option sh_degree=3
     """
     method_options = read_method_options(method_option)
+    if part is not None:
+        method_options["part"] = part
 
     def stage(progress: Progress) -> Manifest:
         from services.trainer.options import TrainOptions
@@ -104,6 +113,7 @@ def train(
             method=method,
             method_options=method_options,
             preset=preset,
+            max_gaussians=max_points,
             rasterizer=rasterizer,
             seed=seed,
         )
@@ -177,6 +187,9 @@ def render(
     attention: Annotated[
         bool, typer.Option("--attention", help="Write a video of what the avatar attends to, too.")
     ] = False,
+    start: Annotated[
+        float, typer.Option("--ss", min=0, help="Skip so many seconds of the motion.")
+    ] = 0.0,
     regions: Annotated[
         str, typer.Option(help="Draw these face regions only, such as lips,teeth,nose.")
     ] = "",
@@ -188,6 +201,7 @@ def render(
     \b
     talksplat render avatar motion -o hello.mp4
     talksplat render avatar motion -o hello.webm --background alpha
+    talksplat render avatar motion -o end.mp4 --ss 12.5
     talksplat render avatar motion -o mouth.mp4 --regions lips,teeth --background "#808080"
     """
     wanted = ".webm" if background == "alpha" else ".mp4"
@@ -203,6 +217,7 @@ def render(
             background=background,
             camera=camera,
             height=height,
+            start_seconds=start,
             regions=tuple(name.strip() for name in regions.split(",") if name.strip()),
             rasterizer=rasterizer,
             attention=attention,
