@@ -24,6 +24,10 @@ class ChunkableEncoder(Protocol):
     REACH_SAMPLES: int
     """A row depends on so many samples on either side of its time at most; whole rows."""
 
+    def encode(self, audio: F32) -> F32:
+        """See ``shared.audio_encoder``."""
+        ...
+
     def measure_levels(self, audio: F32) -> Levels:
         """What ``encode`` takes away of a recording. [samples]"""
         ...
@@ -38,10 +42,23 @@ def is_chunkable(encoder: object) -> TypeGuard[ChunkableEncoder]:
     return hasattr(encoder, "encode_at_levels")
 
 
+class LevelledEncoder(Protocol):
+    """What a stream needs of it."""
+
+    N_CHANNELS: int
+    SAMPLE_RATE: int
+    ROWS_PER_SECOND: float
+    REACH_SAMPLES: int
+
+    def encode_at_levels(self, audio: F32, levels: Levels) -> F32:
+        """Rows of a part of a recording. [rows, C]"""
+        ...
+
+
 class EncoderStream:
     """Rows of a sound that is still going on."""
 
-    def __init__(self, encoder: ChunkableEncoder, levels: Levels) -> None:
+    def __init__(self, encoder: LevelledEncoder, levels: Levels) -> None:
         self._encoder, self._levels = encoder, levels
         self._hop = round(encoder.SAMPLE_RATE / encoder.ROWS_PER_SECOND)
         self._kept = np.zeros(0, np.float32)
