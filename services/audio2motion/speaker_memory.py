@@ -102,6 +102,7 @@ class Begins(NamedTuple):
 
 
 def read_speaker(model: Path) -> Speaker:
+    """Read what ``speaker_regressor.fit`` wrote."""
     stored = read_arrays(model / FILE, TABLE)
     by_sound, by_pose, mean = (
         stored[name].astype(np.float64) for name in ("by_sound", "by_pose", "mean")
