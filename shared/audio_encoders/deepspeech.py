@@ -4,8 +4,7 @@ Hannun et al. 2014; in the use of AD-NeRF and its line: logits of Mozilla's froz
 cepstra with nine rows of context on either side. Two ways, in this order: rows that somebody made
 elsewhere (``deepspeech_features/NAME.npy`` beside the ``NAME.wav`` they are of), or the graph as
 the user converted it to ONNX. The graph itself needs TensorFlow, which Talksplat does not.
-Departure: the contract wants no level, and cepstra are standardised over the recording as there,
-which takes it away.
+Departure: recordings are brought to one level first, which the standardised cepstra still tell.
 """
 
 import math
@@ -20,6 +19,7 @@ from shared.cepstra import cepstra
 from shared.errors import InvalidInput, MissingModel
 from shared.media.audio import read_audio
 from shared.model_files import model_path
+from shared.speech_level import speech_gain
 
 F32 = NDArray[np.float32]
 
@@ -48,7 +48,11 @@ def encode(audio: F32) -> F32:
         rows = _supplied(folder, audio)
     if rows is None:
         path = model_path(MODEL_FILES[1], "the audio encoder deepspeech")
-        rows = _run(_session(path, path.stat().st_mtime_ns), network_input(audio), path)
+        rows = _run(
+            _session(path, path.stat().st_mtime_ns),
+            network_input(audio * np.float32(speech_gain(audio))),
+            path,
+        )
     missing = max(0, n_rows - len(rows))
     return np.pad(rows[:n_rows], ((0, missing), (0, 0)), mode="edge").astype(np.float32)
 
