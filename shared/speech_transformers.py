@@ -62,7 +62,7 @@ def encode_with(name: str, encoder: str, n_channels: int, audio: F32) -> F32:
     return torch.cat(rows)[:n_rows].numpy()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _network(folder: Path, is_whole: bool, encoder: str, n_channels: int) -> nn.Module:  # noqa: FBT001
     if not is_whole:
         raise InvalidInput("bad_model_file", f"{folder} is no folder with config.json and weights")

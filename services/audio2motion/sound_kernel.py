@@ -57,6 +57,12 @@ _LINEAR = 0.03
 """Weight of a linear kernel beside: far from all examples, louder still means wider."""
 
 
+_REACH_SAMPLES = REACH_SAMPLES + (
+    (round(_BLUR_REACH * _SLOPE_BLUR_ROWS) + _BEND_SPAN_ROWS) * SAMPLE_RATE // ROWS_PER_SECOND
+)
+"""Of a row with its slopes and bends."""
+
+
 class View(NamedTuple):
     """One way to look at a sound."""
 
@@ -108,9 +114,7 @@ class SoundEncoder:
     SAMPLE_RATE: int = SAMPLE_RATE
     ROWS_PER_SECOND: float = ROWS_PER_SECOND
     N_CHANNELS: int = 3 * N_MEL + N_RESONANCE + N_SECTIONS
-    REACH_SAMPLES: int = REACH_SAMPLES + (
-        (round(_BLUR_REACH * _SLOPE_BLUR_ROWS) + _BEND_SPAN_ROWS) * SAMPLE_RATE // ROWS_PER_SECOND
-    )
+    REACH_SAMPLES: int = _REACH_SAMPLES
 
     @staticmethod
     def measure_levels(audio: F32) -> Levels:

@@ -87,8 +87,8 @@ def test_the_converted_graph_hears_cepstra_with_their_context(models_dir: Path) 
     assert np.abs(expected - rows[: len(expected)]).max() < 1e-3
 
 
-@pytest.mark.parametrize("has_windows", [False, True])
-def test_rows_made_elsewhere_are_taken_for_their_sound(models_dir: Path, has_windows: bool) -> None:
+@pytest.mark.parametrize("stored", ["rows", "windows"])
+def test_rows_made_elsewhere_are_taken_for_their_sound(models_dir: Path, stored: str) -> None:
     """Rows, or windows of sixteen of them as AD-NeRF stores, by what the wave beside holds."""
     folder = models_dir / "deepspeech_features"
     folder.mkdir()

@@ -71,7 +71,8 @@ def plain_values(state: dict[str, Tensor], sound: F32, style: int, n_frames: int
     samples = torch.tensor((sound - sound.mean()) / np.sqrt(sound.var() + 1e-7))
     weight, bias = state["audio_encoder.stem.weight"], state["audio_encoder.stem.bias"]
     heard = torch.tanh(functional.conv1d(samples[None, None], weight, bias, stride=320))[0].T
-    places = np.arange(n_frames) * (len(heard) - 1) / max(n_frames - 1, 1)
+    step = np.float32((len(heard) - 1) / max(n_frames - 1, 1))  # places are single precision there
+    places = np.arange(n_frames, dtype=np.float32) * step
     below = np.minimum(places.astype(int), len(heard) - 2)
     share = torch.tensor(places - below, dtype=torch.float32)[:, None]
     x = heard[below] * (1 - share) + heard[below + 1] * share
