@@ -21,6 +21,8 @@ class ChunkableEncoder(Protocol):
     SAMPLE_RATE: int
     ROWS_PER_SECOND: float
     N_CHANNELS: int
+    LOOK_AHEAD_S: float
+    """How much sound after its time a row waits for; see ``shared.audio_encoder``."""
     REACH_SAMPLES: int
     """A row depends on so many samples on either side of its time at most; whole rows."""
 

@@ -23,8 +23,8 @@ N_MEL = 40
 N_RESONANCE = 30
 N_SECTIONS = 10
 """Of the tube; two poles for each resonance below 4 kHz."""
-LOOK_AHEAD_S = 0.0125
-"""Half a window."""
+LOOK_AHEAD_S = 0.014
+"""Half a window, and the filter before it."""
 REACH_SAMPLES = 320
 """More than half a window and the filter before it, whole rows."""
 

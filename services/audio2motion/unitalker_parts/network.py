@@ -34,20 +34,30 @@ class Block(nn.Module):
         return torch.relu(self.norm(self.conv(x).transpose(1, 2)).transpose(1, 2) + kept)
 
 
-class Translator(nn.Module):
-    """Three blocks under the published names; a frame depends on three on either side."""
+class Blocks(nn.Module):
+    """Three blocks; a frame depends on three on either side."""
 
     def __init__(self) -> None:
         super().__init__()
-        first_net = nn.Module()
-        first_net.conv_layers = nn.Sequential(
+        self.conv_layers = nn.Sequential(
             Block(WIDTH + STYLE), *(Block(WIDTH) for _ in range(N_BLOCKS - 1))
         )
-        self.first_net = first_net
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 320, T] -> [B, 256, T]"""
-        return self.first_net.conv_layers(x)
+        return self.conv_layers(x)
+
+
+class Translator(nn.Module):
+    """The blocks under their published name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_net = Blocks()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 320, T] -> [B, 256, T]"""
+        return self.first_net(x)
 
 
 class Decoder(nn.Module):
