@@ -1,6 +1,7 @@
 """The audio encoder contract: speech in, feature rows at a fixed rate out.
 
-One module per encoder in ``shared/audio_encoders/``; the file name is the registry name.
+One module per encoder in ``shared/audio_encoders/``; the file name is the registry name. Frame
+rates are no business of an encoder: ``shared.audio_windows`` takes its rows to any.
 """
 
 from typing import Protocol
@@ -16,10 +17,18 @@ class AudioEncoder(Protocol):
 
     SAMPLE_RATE: int
     """Of the audio it takes, in Hz."""
-    ROWS_PER_SECOND: int
+    ROWS_PER_SECOND: float
     """Row i describes the sound around second ``i / ROWS_PER_SECOND``."""
     N_CHANNELS: int
     """Width C of a row."""
+    MODEL_FILES: tuple[str, ...]
+    """Names in ``shared.model_files`` of what it reads from the models folder; () for nothing."""
+    LOOK_AHEAD_S: float
+    """How much sound after its time a row depends on, in seconds; math.inf for all there is.
+
+    Levels of the whole recording, where an encoder takes them away, come on top; see
+    ``shared.audio_stream``.
+    """
 
     def encode(self, audio: F32) -> F32:
         """Describe a recording whatever its level and channel.
@@ -29,5 +38,9 @@ class AudioEncoder(Protocol):
 
         Returns:
             One row per step, at least one. [rows, C]
+
+        Raises:
+            MissingModel: ``missing_model_file`` what it needs is not in the models folder.
+            InvalidInput: ``bad_model_file`` what is there is something else.
         """
         ...

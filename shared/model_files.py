@@ -4,8 +4,12 @@ Nothing is downloaded. Files that a user obtains lie in the folder of ``TALKSPLA
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from shared.errors import MissingModel
+from shared.settings import read_settings
 
 Presence = Literal["present", "missing", "altered"]
 
@@ -101,31 +105,57 @@ LEDGER = (
         "unitalker.pt",
         "motion model: UniTalker, speech to FLAME in any voice",
         "Apache-2.0 code; licence of its data differs",
-        "github.com/X-niper/UniTalker",
+        "github.com/X-niper/UniTalker (UniTalker-B-[D0-D7] or UniTalker-L-[D0-D7])",
+        read_by=("services.audio2motion.unitalker_parts.checkpoint",),
+    ),
+    ModelFile(
+        "unitalker_data_release/vocaset/pca.npz",
+        "motion model unitalker: its vertices in FLAME's topology (output D1)",
+        "licence of VOCASET (non-commercial)",
+        "github.com/X-niper/UniTalker (PCA models)",
+        read_by=("services.audio2motion.unitalker_parts.components",),
     ),
     ModelFile(
         "audio_visual_encoder.pth",
         "audio encoder: AVE of SyncTalk",
         "CC BY-NC 4.0",
         "github.com/ZiqiaoPeng/SyncTalk",
+        read_by=("shared.audio_encoders.ave",),
     ),
     ModelFile(
         "hubert-large-ls960-ft",
-        "audio encoder: HuBERT",
+        "audio encoder: HuBERT (a folder: config.json and weights)",
         "Apache-2.0",
         "huggingface.co/facebook/hubert-large-ls960-ft",
+        read_by=("shared.audio_encoders.hubert",),
+    ),
+    ModelFile(
+        "wav2vec2-large-xlsr-53",
+        "audio encoder: wav2vec 2.0, 53 languages (a folder: config.json and weights)",
+        "Apache-2.0",
+        "huggingface.co/facebook/wav2vec2-large-xlsr-53",
+        read_by=("shared.audio_encoders.wav2vec2",),
     ),
     ModelFile(
         "wavlm-base-plus",
-        "audio encoder: WavLM, used by UniTalker",
+        "audio encoder: WavLM (a folder: config.json and weights)",
         "MIT",
         "huggingface.co/microsoft/wavlm-base-plus",
+        read_by=("shared.audio_encoders.wavlm",),
     ),
     ModelFile(
-        "deepspeech-0_1_0-b90017e8.pb",
-        "audio encoder: DeepSpeech",
+        "deepspeech.onnx",
+        "audio encoder: DeepSpeech 0.1.0, whose graph you converted to ONNX",
         "MPL-2.0",
-        "github.com/mozilla/DeepSpeech",
+        "github.com/mozilla/DeepSpeech (deepspeech-0_1_0-b90017e8.pb)",
+        read_by=("shared.audio_encoders.deepspeech",),
+    ),
+    ModelFile(
+        "deepspeech_features",
+        "audio encoder: DeepSpeech, from features made elsewhere (a folder of NAME.wav, NAME.npy)",
+        "that of the features",
+        "github.com/YudongGuo/AD-NeRF (deepspeech_features)",
+        read_by=("shared.audio_encoders.deepspeech",),
     ),
     ModelFile(
         "syncnet_v2.model",
@@ -151,6 +181,23 @@ LEDGER = (
 def find_model_files(models_dir: Path) -> list[FoundModelFile]:
     """Look up every row of the ledger in ``models_dir``; known checksums are compared."""
     return [FoundModelFile(file, _presence(models_dir / file.name, file)) for file in LEDGER]
+
+
+def model_path(name: str, needed_by: str) -> Path:
+    """Where a file or folder of the ledger lies in this process's models folder.
+
+    Raises:
+        MissingModel: ``missing_model_file`` says what it is and who publishes it.
+    """
+    models_dir = read_settings(os.environ).models_dir
+    row = next(file for file in LEDGER if file.name == name)
+    if not (models_dir / name).exists():
+        raise MissingModel(
+            "missing_model_file",
+            f"{needed_by} needs {name} in TALKSPLAT_MODELS_DIR ({models_dir}); it is published at "
+            f"{row.owner}, licence: {row.licence}",
+        )
+    return models_dir / name
 
 
 def _presence(path: Path, file: ModelFile) -> Presence:

@@ -13,6 +13,9 @@ from scipy.signal import resample_poly
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
+Levels = dict[str, Floats]
+"""What a recording is compared with: mean and deviation of each channel over its speech, and more
+by the encoder."""
 
 SAMPLE_RATE = 16_000
 ROWS_PER_SECOND = 100
@@ -20,6 +23,10 @@ N_MEL = 40
 N_RESONANCE = 30
 N_SECTIONS = 10
 """Of the tube; two poles for each resonance below 4 kHz."""
+LOOK_AHEAD_S = 0.014
+"""Half a window, and the filter before it."""
+REACH_SAMPLES = 320
+"""More than half a window and the filter before it, whole rows."""
 
 _WINDOW_S = 0.025
 _LOW_HZ, _HIGH_HZ = 50.0, 7_600.0
@@ -64,7 +71,7 @@ def log_mel(audio: F32) -> tuple[Floats, Floats]:
     return np.log(bands + _QUIETEST), np.log(energy + _QUIETEST)
 
 
-def vocal_tract(audio: F32) -> tuple[Floats, Floats]:
+def vocal_tract(audio: F32, loud: float | None = None) -> tuple[Floats, Floats]:
     """The tube from glottis to lips, as an all-pole model hears it, without level and pitch.
 
     Linear prediction of tenth order below 4 kHz (Makhoul, Proceedings of the IEEE, 1975). The
@@ -72,19 +79,18 @@ def vocal_tract(audio: F32) -> tuple[Floats, Floats]:
 
     Args:
         audio: Mono, -1 to 1. [samples]
+        loud: What ``tract_loudness`` says of the whole recording, should this be a part of it.
 
     Returns:
         Log spectral envelope of mean zero at 30 frequencies from 150 to 3,800 Hz [rows, 30],
         and log ratios of the areas of neighbouring sections [rows, 10].
     """
-    halved = resample_poly(audio.astype(np.float64), 1, SAMPLE_RATE // _TRACT_RATE)
-    windows = _windows(_emphasised(halved, _TRACT_PRE_EMPHASIS), _TRACT_RATE)  # [rows, 200]
-    windows = windows[: _n_rows(len(audio), SAMPLE_RATE)]
+    windows = _tract_windows(audio)
     taper = np.hamming(windows.shape[1])
     turns = np.exp(
         -2j * np.pi * np.outer(np.arange(1, N_SECTIONS + 1), _ENVELOPE_HZ) / _TRACT_RATE
     )  # [sections, 30]
-    loud = float(np.percentile(np.square(windows).sum(axis=1), 95))
+    loud = _loudness(windows) if loud is None else loud
     envelope = np.empty((len(windows), N_RESONANCE))
     ratios = np.empty((len(windows), N_SECTIONS))
     for start in range(0, len(windows), _BLOCK):
@@ -99,20 +105,48 @@ def vocal_tract(audio: F32) -> tuple[Floats, Floats]:
     return envelope - envelope.mean(axis=1, keepdims=True), ratios
 
 
+def tract_loudness(audio: F32) -> float:
+    """Energy of the loud windows below 4 kHz, from which ``vocal_tract`` tells silence."""
+    return _loudness(_tract_windows(audio))
+
+
 def is_speech(energy: Floats) -> NDArray[np.bool_]:
     """Rows near the recording's loud ones; all rows of digital silence. [rows] -> [rows]"""
     return np.asarray(energy >= np.percentile(energy, 95) - _SPEECH_RANGE)
 
 
-def normalised(channels: Floats, is_spoken: NDArray[np.bool_]) -> F32:
-    """Mean zero and deviation one per channel over the spoken rows, limited. [rows, C]
+def levels_of(channels: Floats, is_spoken: NDArray[np.bool_]) -> Levels:
+    """Mean and deviation of each channel over the spoken rows.
 
-    Over speech alone, so that a recording's share of pauses does not change the scale; it takes
-    away microphone and voice, so that one person's model can listen to another.
+    Over speech alone, so that a recording's share of pauses does not change the scale.
     """
-    mean = channels[is_spoken].mean(axis=0)
     deviation = np.maximum(channels[is_spoken].std(axis=0), _MIN_DEVIATION)
-    return np.asarray(np.clip((channels - mean) / deviation, -_LIMIT, _LIMIT), np.float32)
+    return {"mean": channels[is_spoken].mean(axis=0), "deviation": deviation}
+
+
+def at_levels(channels: Floats, levels: Levels) -> F32:
+    """Mean zero and deviation one per channel, limited. [rows, C]
+
+    It takes away microphone and voice, so that one person's model can listen to another.
+    """
+    scaled = (channels - levels["mean"]) / levels["deviation"]
+    return np.asarray(np.clip(scaled, -_LIMIT, _LIMIT), np.float32)
+
+
+def normalised(channels: Floats, is_spoken: NDArray[np.bool_]) -> F32:
+    """Channels at their own levels. [rows, C]"""
+    return at_levels(channels, levels_of(channels, is_spoken))
+
+
+def _tract_windows(audio: F32) -> Floats:
+    """Windows of the sound below 4 kHz. [rows, 200]"""
+    halved = resample_poly(audio.astype(np.float64), 1, SAMPLE_RATE // _TRACT_RATE)
+    windows = _windows(_emphasised(halved, _TRACT_PRE_EMPHASIS), _TRACT_RATE)
+    return windows[: _n_rows(len(audio), SAMPLE_RATE)]
+
+
+def _loudness(windows: Floats) -> float:
+    return float(np.percentile(np.square(windows).sum(axis=1), 95))
 
 
 def _emphasised(audio: NDArray[np.floating[Any]], share: float) -> Floats:

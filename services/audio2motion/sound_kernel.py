@@ -14,9 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from shared.audio_encoder import AudioEncoder
+from shared.audio_stream import ChunkableEncoder, Levels
 from shared.plugins import load_plugin
-from shared.speech_spectrum import N_MEL, N_RESONANCE, ROWS_PER_SECOND
+from shared.speech_spectrum import (
+    N_MEL,
+    N_RESONANCE,
+    N_SECTIONS,
+    REACH_SAMPLES,
+    ROWS_PER_SECOND,
+    SAMPLE_RATE,
+)
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -33,9 +40,14 @@ _REACH = 2
 _ROW_WEIGHTS = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1)) ** 2)
 _N_ROWS = round((LAGS_S[-1] - LAGS_S[0]) / _STEP_S) + 1 + 2 * _REACH
 """Rows of a window, 20 ms apart."""
+WINDOW_START_S = LAGS_S[0] - _STEP_S * _REACH
+WINDOW_END_S = WINDOW_START_S + _STEP_S * (_N_ROWS - 1)
+"""Of a window, after its frame."""
 _LEVEL_BLUR_ROWS = 1.5
 """The mouth does not follow single glottal pulses."""
 _SLOPE_BLUR_ROWS = 1.8
+_BLUR_REACH = 4.0
+"""Deviations at which a blur ends."""
 _SLOPE_SPAN_ROWS = 3
 _BEND_SPAN_ROWS = 4
 """Slopes and bends are differences over twice this."""
@@ -43,6 +55,12 @@ _BEND_DEVIATION = 0.8
 """Of bends in speech."""
 _LINEAR = 0.03
 """Weight of a linear kernel beside: far from all examples, louder still means wider."""
+
+
+_REACH_SAMPLES = REACH_SAMPLES + (
+    (round(_BLUR_REACH * _SLOPE_BLUR_ROWS) + _BEND_SPAN_ROWS) * SAMPLE_RATE // ROWS_PER_SECOND
+)
+"""Of a row with its slopes and bends."""
 
 
 class View(NamedTuple):
@@ -64,16 +82,49 @@ _VIEWS = (
 )
 
 
-def describe_sound(audio: F32) -> F32:
-    """Mel levels, their slopes and bends, vocal tract: ten milliseconds a row. [rows, C]"""
-    levels, tract = (_encoder(name).encode(audio) for name in AUDIO_ENCODERS)
-    calm = _blurred(levels, _SLOPE_BLUR_ROWS)
+def describe_sound(audio: F32, levels: Levels | None = None) -> F32:
+    """Mel levels, their slopes and bends, vocal tract: ten milliseconds a row. [rows, C]
+
+    Args:
+        audio: 16 kHz mono. [samples]
+        levels: Of ``measure_sound``, should this be a part of a recording; its own if absent.
+    """
+    mel, tract = (_heard(name, audio, levels) for name in AUDIO_ENCODERS)
+    calm = _blurred(mel, _SLOPE_BLUR_ROWS)
     before, _, after = _neighbours(calm, _SLOPE_SPAN_ROWS)
     slopes = after - before
     before, middle, after = _neighbours(calm, _BEND_SPAN_ROWS)
     bends = (before - 2 * middle + after) / _BEND_DEVIATION
-    rows = [_blurred(levels, _LEVEL_BLUR_ROWS), slopes, bends, _blurred(tract, _LEVEL_BLUR_ROWS)]
+    rows = [_blurred(mel, _LEVEL_BLUR_ROWS), slopes, bends, _blurred(tract, _LEVEL_BLUR_ROWS)]
     return np.concatenate(rows, axis=1)
+
+
+def measure_sound(audio: F32) -> Levels:
+    """Levels of both encoders, with their names before them."""
+    return {
+        f"{name}.{key}": value
+        for name in AUDIO_ENCODERS
+        for key, value in _encoder(name).measure_levels(audio).items()
+    }
+
+
+class SoundEncoder:
+    """``describe_sound`` for ``shared.audio_stream``."""
+
+    SAMPLE_RATE: int = SAMPLE_RATE
+    ROWS_PER_SECOND: float = ROWS_PER_SECOND
+    N_CHANNELS: int = 3 * N_MEL + N_RESONANCE + N_SECTIONS
+    REACH_SAMPLES: int = _REACH_SAMPLES
+
+    @staticmethod
+    def measure_levels(audio: F32) -> Levels:
+        """Levels of a recording."""
+        return measure_sound(audio)
+
+    @staticmethod
+    def encode_at_levels(audio: F32, levels: Levels) -> F32:
+        """Rows of a part of it. [rows, C]"""
+        return describe_sound(audio, levels)
 
 
 def sound_windows(rows: F32, times_s: Floats) -> F32:
@@ -118,7 +169,8 @@ def _alike(a: F32, b: F32, scale: float) -> Floats:
 
 
 def _blurred(rows: F32, sigma_rows: float) -> F32:
-    return np.asarray(gaussian_filter1d(rows, sigma_rows, axis=0, mode="nearest"), np.float32)
+    blurred = gaussian_filter1d(rows, sigma_rows, axis=0, mode="nearest", truncate=_BLUR_REACH)
+    return np.asarray(blurred, np.float32)
 
 
 def _neighbours(rows: F32, span: int) -> tuple[F32, F32, F32]:
@@ -127,5 +179,14 @@ def _neighbours(rows: F32, span: int) -> tuple[F32, F32, F32]:
     return padded[: -2 * span], rows, padded[2 * span :]
 
 
-def _encoder(name: str) -> AudioEncoder:
-    return cast(AudioEncoder, load_plugin("shared.audio_encoders", name))
+def _heard(name: str, audio: F32, levels: Levels | None) -> F32:
+    """Rows of one encoder, at its part of the levels. [rows, C]"""
+    encoder, start = _encoder(name), f"{name}."
+    if levels is None:
+        return encoder.encode(audio)
+    own = {key.removeprefix(start): at for key, at in levels.items() if key.startswith(start)}
+    return encoder.encode_at_levels(audio, own)
+
+
+def _encoder(name: str) -> ChunkableEncoder:
+    return cast(ChunkableEncoder, load_plugin("shared.audio_encoders", name))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from shared.audio_encoder import AudioEncoder
-from shared.errors import InvalidInput
 from shared.plugins import load_plugin
 
 N_WINDOWS = 8
@@ -22,26 +21,17 @@ STEP = 2
 """Rows from one window to the next: 40 ms, whatever the frame rate."""
 N_ROWS = 2 * (WINDOW + STEP * (N_WINDOWS - 1))
 """Rows of the encoder around a frame, at 100 a second."""
-ROWS_PER_SECOND = 100
-"""Of encoders that can be heard."""
 N_AUDIO = 32
 LEAK = 0.02
 
 
 def encoder_channels(name: str) -> int:
-    """Width of the rows of an audio encoder that can be heard.
+    """Width of the rows of an audio encoder; ``shared.audio_windows`` takes any to 100 a second.
 
     Raises:
-        InvalidInput: ``unknown_plugin``, or ``bad_method_options`` for one with rows at another
-            rate: the windows would be of another length than the networks were built for.
+        InvalidInput: ``unknown_plugin``.
     """
     encoder: AudioEncoder = load_plugin("shared.audio_encoders", name)
-    if encoder.ROWS_PER_SECOND != ROWS_PER_SECOND:
-        raise InvalidInput(
-            "bad_method_options",
-            f"audio_encoder {name} has {encoder.ROWS_PER_SECOND} rows a second, this method hears "
-            f"{ROWS_PER_SECOND}; choose mel or vocal_tract",
-        )
     return encoder.N_CHANNELS
 
 

@@ -9,7 +9,6 @@ sound and lips are apart in this capture is found by leaving out two seconds at 
 every regression it moves less than the subject does, the less sound and pose tell.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,17 +20,30 @@ from services.audio2motion.motion_model import SpokenCapture
 from services.audio2motion.mouth import moves_lips
 from services.audio2motion.sound_kernel import (
     AUDIO_ENCODERS,
+    WINDOW_END_S,
+    SoundEncoder,
     describe_sound,
     likeness,
+    measure_sound,
     sound_windows,
 )
-from shared.contracts.artifact import Arrays, Column, read_arrays, write_arrays
+from services.audio2motion.speaker_memory import (
+    FILE,
+    TABLE,
+    SpeakerStream,
+    pose_likeness,
+    predict_frames,
+    read_speaker,
+    sound_times,
+)
+from services.audio2motion.streaming import MotionStream
+from shared.contracts.artifact import Arrays, write_arrays
 from shared.progress import Progress
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-__all__ = ["AUDIO_ENCODERS", "fit", "mouth_shapes", "predict"]
+__all__ = ["AUDIO_ENCODERS", "LOOK_AHEAD_S", "fit", "mouth_shapes", "open_stream", "predict"]
 
 _N_SHAPES = 8
 """They hold about 98 % of the lips' motion."""
@@ -43,11 +55,11 @@ _POSE_TO_MOUTH = 0.015
 """Variance of the mouth that head pose explains, to that sound does."""
 _UPPER_NOISE = 5.0
 """The same of brows, lids and gaze, which sound and pose share alike."""
-_POSE_LINEAR = 0.3
-"""Weight of a linear kernel beside the squared exponential one."""
 _FLAT = 1e-3
 """Coefficients count this much of the lips' mean motion beside their effect on the lips."""
 _SHIFTS_S = (-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12)
+LOOK_AHEAD_S = WINDOW_END_S + SoundEncoder.REACH_SAMPLES / SoundEncoder.SAMPLE_RATE + max(_SHIFTS_S)
+"""With the largest shift there is; most captures have none."""
 _SHIFT_PENALTY = 0.02
 """Of explained variance, for a shift of 80 ms; a few seconds cannot tell small shifts."""
 _BLOCK_S, _GAP_S = 2.0, 0.3
@@ -56,18 +68,6 @@ _TRIAL_FRAMES = 600
 """Frames that the shift is found on; the cost grows with their cube."""
 _MAX_FRAMES = 2000
 """Frames remembered; a longer capture is thinned out in runs of two seconds."""
-_PART = 1000
-"""Frames predicted at once, so that an hour of speech needs little memory."""
-_FILE = "speaker_regressor.npz"
-
-_TABLE = {
-    "windows": Column("float32", ("N", "L", "C"), "1", "sound of the remembered frames"),
-    "poses": Column("float32", ("N", 6), "1", "their head pose, as deviations"),
-    "by_sound": Column("float64", ("N", "P"), "1", "what likeness to their sound adds"),
-    "by_pose": Column("float64", ("N", "P"), "1", "what likeness to their pose adds"),
-    "shift": Column("float64", (), "s", "added to a frame's time to find its sound"),
-    "mean": Column("float64", ("P",), "1", "mean coefficients of the capture"),
-}
 
 
 class MouthShapes(NamedTuple):
@@ -84,11 +84,11 @@ def fit(shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> No
     coefficients, poses = shown.coefficients[frames], shown.pose[frames]
     mouth = mouth_shapes(coefficients, shown.lip_effect)
     rows = describe_sound(shown.audio)
-    times = _sound_times(frames, shown.fps)
+    times = sound_times(frames, shown.fps)
     shift = _find_shift(rows, times, mouth.activations, progress)
     windows = sound_windows(rows, times + shift)
     by_sound, by_pose = _face_weights(
-        coefficients, mouth, likeness(windows, windows), _pose_likeness(poses, poses)
+        coefficients, mouth, likeness(windows, windows), pose_likeness(poses, poses)
     )
     arrays: Arrays = {
         "windows": windows,
@@ -98,25 +98,19 @@ def fit(shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> No
         "shift": np.asarray(shift),
         "mean": coefficients.mean(axis=0, dtype=np.float64),
     }
-    write_arrays(out / _FILE, arrays, _TABLE)
+    write_arrays(out / FILE, arrays, TABLE)
     progress(1.0, "motion model fitted")
 
 
 def predict(model: Path, audio: F32, pose: F32, *, fps: int) -> F32:
     """Expression, jaw and eyes of a speech; see the contract. [T, P]"""
-    stored = read_arrays(model / _FILE, _TABLE)
-    examples, poses = stored["windows"].astype(np.float32), stored["poses"].astype(np.float32)
-    by_sound, by_pose, mean, shift = (
-        stored[name].astype(np.float64) for name in ("by_sound", "by_pose", "mean", "shift")
-    )
-    times = _sound_times(np.arange(len(pose)), fps) + shift
-    rows = describe_sound(audio)
-    predicted = [
-        likeness(sound_windows(rows, times[a:b]), examples) @ by_sound
-        + _pose_likeness(pose[a:b], poses) @ by_pose
-        for a, b in pairwise([*range(0, len(pose), _PART), len(pose)])
-    ]
-    return np.asarray(np.concatenate(predicted) + mean, dtype=np.float32)
+    speaker = read_speaker(model)
+    return predict_frames(speaker, describe_sound(audio), pose, fps=fps)
+
+
+def open_stream(model: Path, like: F32, *, fps: int) -> MotionStream:
+    """The same, chunk by chunk; see ``services.audio2motion.streaming``."""
+    return SpeakerStream(read_speaker(model), measure_sound(like), fps)
 
 
 def _face_weights(
@@ -134,14 +128,6 @@ def _face_weights(
     upper = np.zeros_like(shaped)
     upper[:, rest] = solve(by_sound + by_pose + noise, deviations, assume_a="pos")
     return shaped + upper, _POSE_TO_MOUTH * shaped + upper
-
-
-def _pose_likeness(a: F32, b: F32) -> Floats:
-    """Kernel between head poses; it saturates far from all that was seen. [M, 6], [N, 6]"""
-    left, right = a.astype(np.float64), b.astype(np.float64)
-    linear = left @ right.T / left.shape[1]
-    norms = (np.square(left).mean(axis=1)[:, None] + np.square(right).mean(axis=1)) / 2
-    return np.asarray(np.exp(np.minimum(linear - norms, 0.0)) + _POSE_LINEAR * linear)
 
 
 def mouth_shapes(coefficients: F32, lip_effect: F32) -> MouthShapes:
@@ -163,11 +149,6 @@ def mouth_shapes(coefficients: F32, lip_effect: F32) -> MouthShapes:
     shapes = np.zeros((n_shapes, coefficients.shape[1]))
     shapes[:, of_mouth] = np.linalg.solve(root.T, directions[:n_shapes].T).T
     return MouthShapes(shapes=shapes, activations=(left * scales)[:, :n_shapes])
-
-
-def _sound_times(frames: NDArray[np.int64], fps: int) -> Floats:
-    """Seconds at the middle of each frame's time on screen."""
-    return np.asarray((frames + 0.5) / fps)
 
 
 def _noisy(alike: Floats, shape: int) -> Floats:

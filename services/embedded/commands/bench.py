@@ -42,6 +42,9 @@ def bench(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Another 2D rasterizer, run in turn."),
     ] = None,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Print how much sound encoders and models wait for.")
+    ] = False,
     preset: PresetOption = "standard",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -59,8 +62,12 @@ def bench(
     talksplat bench
     talksplat bench --avatar me/avatar --motion me/motion
     talksplat bench --fewshot 5,7.5,10 me.mp4 you.mp4 --out fewshot
+    talksplat bench --latency
     """
     terminal = open_terminal(is_json=as_json)
+    if latency:
+        _print_latencies(terminal)
+        return
     if (fewshot is None) != (not captures):
         raise typer.BadParameter("--fewshot and captures go together")
     if (avatar is None) != (motion is None):
@@ -86,6 +93,27 @@ def bench(
             told["render"] = _time_render(terminal, avatar, motion)
         if as_json:
             print_json(terminal, told)
+
+
+def _print_latencies(terminal: Terminal) -> None:
+    from services.embedded.bench_latency import list_latencies
+
+    latencies = list_latencies()
+    if terminal.is_json:
+        print_json(terminal, [row._asdict() for row in latencies])
+        return
+    rows = [
+        [
+            row.kind,
+            row.name,
+            "all" if row.look_ahead_s is None else f"{row.look_ahead_s:.3f} s",
+            "yes" if row.is_chunkable else "no",
+            ", ".join(row.missing),
+        ]
+        for row in latencies
+    ]
+    header = ["", "name", "sound waited for", "chunk by chunk", "files missing"]
+    print_table(terminal.results, "algorithmic latency", header, rows)
 
 
 def _lengths(text: str) -> tuple[float, ...]:

@@ -19,7 +19,6 @@ from services.embedded.commands.words import (
     JsonOption,
     MethodChoices,
     MethodOption,
-    MotionModelOption,
     PresetOption,
     SeedOption,
 )
@@ -148,7 +147,16 @@ def animate(
     avatar: Annotated[Path, ExistingFolder],
     audio: Annotated[Path, ExistingFile],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
-    motion_model: MotionModelOption = None,
+    motion_model: Annotated[
+        str | None,
+        typer.Option(help="Folder of another motion model, or the name of a published one."),
+    ] = None,
+    speaker_style: Annotated[
+        int | None, typer.Option(help="For unitalker: whose style, 0 to 934; nobody's if absent.")
+    ] = None,
+    speaker_output: Annotated[
+        str | None, typer.Option(help="For unitalker: D0 to D7; what suits the head if absent.")
+    ] = None,
     pose: Annotated[
         Literal["capture", "fixed"], typer.Option(help="Head pose: the capture's, or still.")
     ] = "capture",
@@ -160,15 +168,20 @@ def animate(
 
     \b
     talksplat animate avatar hello.wav -o motion
+    talksplat animate avatar hello.wav -o motion --motion-model other/avatar/motion_model
+    talksplat animate avatar hello.wav -o motion --motion-model unitalker --speaker-style 17
     """
 
     def stage(progress: Progress) -> Manifest:
         from services.audio2motion.predict import AnimateOptions, animate_avatar
+        from services.audio2motion.pretrained import SpeakerChoice, ready_motion_model
 
-        options = AnimateOptions(
-            pose_source=pose, motion_model=motion_model, articulation=articulation, seed=seed
-        )
-        return animate_avatar(avatar, audio, options, out, progress)
+        choice = SpeakerChoice(speaker_style, speaker_output)
+        with ready_motion_model(motion_model, avatar, choice) as folder:
+            options = AnimateOptions(
+                pose_source=pose, motion_model=folder, articulation=articulation, seed=seed
+            )
+            return animate_avatar(avatar, audio, options, out, progress)
 
     do_stage("animate", stage, out, is_json=as_json)
 
