@@ -1,12 +1,13 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration motion-table chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
 JOBS ?= 10000
+RUNS ?= motion_runs
 # In CI the integration tests are a step of their own; elsewhere they run where there are servers.
 FAST_TESTS := tests/unit tests/conformance tests/contracts tests/architecture
 
@@ -45,6 +46,10 @@ e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
 quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/pytest tests/quality
+
+motion-table: $(READY) ## each motion model on real captures, into RUNS; footage in TALKSPLAT_TEST_DATA
+	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
+	$(BIN)/python -m tests.quality.motion_table --runs $(RUNS)
 
 chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
 	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py

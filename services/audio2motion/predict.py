@@ -1,6 +1,5 @@
 """Speech to motion: what a head does while it says something."""
 
-import zlib
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -10,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.audio2motion.carried import Carried, carry, write_carried
 from services.audio2motion.idle import Clock, idle_tracks
+from services.audio2motion.random_streams import random_stream
+from services.audio2motion.respeaking import respeak
 from services.audio2motion.speaking import speak
 from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
 from shared.contracts.artifact import (
@@ -101,7 +102,7 @@ def animate_avatar(
         about.expression_names,
         clock,
         pose_source=options.pose_source,
-        generator=_generator("animate", options.seed),
+        generator=random_stream("animate", options.seed),
     )
     progress(0.2, "predicting the face")
     tracks = speak(
@@ -112,6 +113,7 @@ def animate_avatar(
         fps=fps,
         articulation=options.articulation,
         idle_share=_IDLE_SHARE if options.pose_source == "capture" else 0.0,
+        avatar=avatar,
     )
     manifest = MotionManifest(
         **_carried_facts(about),
@@ -165,9 +167,14 @@ def animate_heldout(
     pose = _heldout_pose(avatar, tracks, is_refined=is_refined)
     model = None
     if not is_selfdriven:
-        model = _read_model(avatar / "motion_model", about)
+        folder = avatar / "motion_model"
+        model = _read_model(folder, about)
         progress(0.1, "predicting the face")
-        tracks = _predict_heldout(avatar, tracked, audio, pose)
+        if audio is None:
+            raise InvalidInput(
+                "no_audio", f"{dataset} has no sound to speak its held-out frames from"
+            )
+        tracks = respeak(folder, tracked, audio, pose, _shown_tracks(avatar), avatar=avatar)
     motion = MotionManifest(
         **_carried_facts(about),
         fps=manifest.fps,
@@ -196,38 +203,6 @@ def _carry_heldout(
     whole = {name: np.concatenate([before[name], track]) for name, track in tracks.items()}
     carried = carry(avatar, about, whole, audio, tracked.manifest.fps)
     return Carried(*(None if each is None else each[n_before:] for each in carried))
-
-
-def _predict_heldout(
-    avatar: Path, tracked: TrackedDataset, audio: F32 | None, pose: Tracks
-) -> Tracks:
-    """Tracks of the held-out frames from sound, head pose and training frames alone."""
-    if audio is None:
-        raise InvalidInput(
-            "no_audio", f"{tracked.folder} has no sound to speak its held-out frames from"
-        )
-    manifest = tracked.manifest
-    clock = Clock(manifest.fps, manifest.fps, manifest.n_frames)
-    shown = _shown_tracks(avatar)
-    idle = idle_tracks(
-        shown,
-        manifest.expression_names,
-        clock,
-        pose_source="fixed",
-        generator=_generator("heldout", 0),
-    )
-    # Windows of sound reach back over the split, so the whole capture is spoken and then cut.
-    for name, track in pose.items():
-        idle[name][manifest.n_train :] = track
-    tracks = speak(
-        avatar / "motion_model",
-        audio,
-        idle,
-        shown,
-        fps=manifest.fps,
-        articulation=AnimateOptions().articulation,  # judged as it speaks to users
-    )
-    return frames_of(tracks, slice(manifest.n_train, manifest.n_frames))
 
 
 def _read_model(folder: Path, about: AvatarManifest) -> MotionModelManifest:
@@ -288,8 +263,3 @@ def _carried_facts(about: AvatarManifest) -> Carrying:
         feature_rows=about.feature_rows,
         has_upper_face=about.needs_upper_face,
     )
-
-
-def _generator(purpose: str, seed: int) -> np.random.Generator:
-    """Random numbers of their own for each purpose."""
-    return np.random.default_rng([zlib.crc32(purpose.encode()), seed])

@@ -52,6 +52,6 @@ def _facts(manifest: MotionManifest) -> Facts:
 
 ENTRIES = {
     "audio2motion.animate": StageEntry(animate),
-    "audio2motion.fit": StageEntry(fit),
+    "audio2motion.fit": StageEntry(fit, kept=("checkpoints",)),
     "audio2motion.respeak": StageEntry(respeak),
 }

@@ -113,23 +113,39 @@ def train(
 
 
 def fit_motion(
-    dataset: Annotated[Path, ExistingFolder],
+    datasets: Annotated[list[Path], ExistingFolder],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion model.")],
     motion_model: Annotated[str, typer.Option(help="Kind of motion model.")] = "speaker_regressor",
+    audio_encoder: Annotated[
+        str | None, typer.Option(help='Audio encoders to listen through, joined by "+".')
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=0, help="Optimizer steps, for models that are trained so.")
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from a tracked dataset how its subject moves when speaking.
+    """Learn from tracked datasets, of one subject or many, how they move when speaking.
+
+    Frames that the datasets hold out are not learned from; heldout.json tells how well the model
+    speaks them. Interrupted, a training resumes from its last checkpoint.
 
     \b
     talksplat fit-motion dataset -o avatar/motion_model
+    talksplat fit-motion may obama -o model --motion-model speaker_translator
+    talksplat animate avatar hello.wav --motion-model model -o motion
     """
 
     def stage(progress: Progress) -> Manifest:
-        from services.audio2motion.fit import FitMotionOptions, fit_motion_model
+        from services.audio2motion.fit import FitMotionOptions, fit_on_datasets
 
-        options = FitMotionOptions(motion_model=motion_model, seed=seed)
-        return fit_motion_model(dataset, options, out, progress)
+        options = FitMotionOptions(
+            motion_model=motion_model,
+            audio_encoder=audio_encoder,
+            max_steps=max_steps,
+            seed=seed,
+        )
+        return fit_on_datasets(datasets, options, out, progress)
 
     do_stage("fit-motion", stage, out, is_json=as_json)
 
