@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ REPORT_FILE = "heldout.json"
 _MAX_LAG = 5
 _MIN_FRAMES = 20
 """Fewer say nothing about a lag."""
+_LEAST_MOTION_M = 1e-6
+"""A mouth that moves less has no correlation."""
 _MM = 1000.0
 
 
@@ -76,8 +79,8 @@ def judge_motion(
 
     Returns:
         ``lve_mm2``: squared error of the worst of the 40 lip landmarks, mean over frames (the lip
-        vertex error of UniTalker); ``lip_distance_mm``: mean distance of the lips, each set centred, and
-        ``mean_mouth_mm``: the same of the mean training mouth; ``upper_variance_mm2`` and
+        vertex error of UniTalker); ``lip_distance_mm``: mean distance of the lips, each set
+        centred, and ``mean_mouth_mm``: the same of the mean training mouth; ``upper_variance_mm2`` and
         ``upper_variance_tracked_mm2``: variance in time of brows and lids; ``opening_corr`` with
         ``lag_frames``, positive when the spoken mouth is late.
     """
@@ -127,7 +130,7 @@ def _best_lag(spoken: F32, truth: F32) -> tuple[float | None, int | None]:
     for lag in range(-_MAX_LAG, _MAX_LAG + 1):
         a = spoken[max(lag, 0) : n + min(lag, 0)]
         b = truth[max(-lag, 0) : n + min(-lag, 0)]
-        if len(a) >= _MIN_FRAMES and a.std() > 0 and b.std() > 0:
+        if len(a) >= _MIN_FRAMES and min(a.std(), b.std()) > _LEAST_MOTION_M:
             found.append((float(np.corrcoef(a, b)[0, 1]), -abs(lag), lag))
     if not found:
         return None, None
@@ -135,5 +138,5 @@ def _best_lag(spoken: F32, truth: F32) -> tuple[float | None, int | None]:
     return round(correlation, 4), lag
 
 
-def _told(value: np.floating) -> float:
+def _told(value: np.floating[Any]) -> float:
     return round(float(value), 4)

@@ -211,8 +211,8 @@ def _check_topology(vertices: F32, neutral: F32, target: TargetFace) -> None:
         raise InvalidInput(
             "mesh_mismatch",
             f"the driver's mesh is {list(vertices.shape)} about {list(neutral.shape)}, "
-            f"the avatar's head model has {n_known} vertices; drive it with a mesh of its own topology "
-            "(FLAME's 5023 for --head-model flame), or with coefficients",
+            f"the avatar's head model has {n_known} vertices; drive it with a mesh of that "
+            "topology (FLAME's 5023 for --head-model flame), or with coefficients",
         )
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from services.audio2motion import translator_training
+from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.fit import FitMotionOptions, fit_on_datasets
 from services.audio2motion.motion_models import speaker_translator
-from services.audio2motion.predict import AnimateOptions, animate_avatar
+from services.audio2motion.predict import animate_avatar
 from services.audio2motion.tracks import motion_tracks
 from shared.contracts.artifact import read_arrays, read_manifest, write_manifest
 from shared.contracts.motion import MOTION_TABLE
@@ -19,7 +20,7 @@ from shared.errors import InvalidInput
 from shared.head_model import save_head_model
 from shared.media.audio import write_wav
 from shared.progress import silent
-from shared.training_checkpoints import Checkpoint
+from shared.training_checkpoints import Checkpoint, save_checkpoint
 from tests.spoken_dataset import (
     make_head_model,
     make_opening,
@@ -101,17 +102,16 @@ def test_a_stopped_training_ends_as_an_unbroken_one(
         """A kill."""
 
     def save_and_stop(folder: Path, key: str, checkpoint: Checkpoint) -> None:
-        save(folder, key, checkpoint)
+        save_checkpoint(folder, key, checkpoint)
         if checkpoint.step == 2:
             raise StoppedError
 
-    save = translator_training.save_checkpoint
     monkeypatch.setattr(translator_training, "save_checkpoint", save_and_stop)
     with pytest.raises(StoppedError):
         fit_on_datasets(datasets, TRANSLATOR, tmp_path / "model", silent)
     assert (tmp_path / "model" / "checkpoints" / "latest.json").is_file()
 
-    monkeypatch.setattr(translator_training, "save_checkpoint", save)
+    monkeypatch.setattr(translator_training, "save_checkpoint", save_checkpoint)
     fit_on_datasets(datasets, TRANSLATOR, tmp_path / "model", silent)
 
     name = "speaker_translator.safetensors"

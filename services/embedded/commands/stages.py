@@ -9,6 +9,7 @@ import typer
 from services.embedded.commands.running import (
     choose_rasterizer,
     do_stage,
+    read_choices,
     read_method_options,
 )
 from services.embedded.commands.words import (
@@ -156,24 +157,63 @@ def animate(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
     motion_model: MotionModelOption = None,
     pose: Annotated[
-        Literal["capture", "fixed"], typer.Option(help="Head pose: the capture's, or still.")
+        Literal["capture", "fixed", "driver"],
+        typer.Option(help="Head pose: the capture's, still, or the driver's."),
     ] = "capture",
+    pose_keyframes: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Head pose from a CSV of keyframes."),
+    ] = None,
+    driver: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Tracked dataset or motion to follow."),
+    ] = None,
+    driven: Annotated[
+        list[str], typer.Option(metavar="REGION", help="mouth, brows or eyes follow the driver.")
+    ] = [],  # noqa: B006 - Typer reads it once
+    gain: Annotated[
+        list[str], typer.Option(metavar="REGION=X", help="How far a region moves, 1 as predicted.")
+    ] = [],  # noqa: B006 - same
+    smooth: Annotated[
+        list[str], typer.Option(metavar="REGION=SECONDS", help="Smoothing of a region.")
+    ] = [],  # noqa: B006 - same
+    blinks: Annotated[
+        float | None, typer.Option(help="Blinks per minute; as in the capture if absent.")
+    ] = None,
     articulation: Annotated[float, typer.Option(help="Gain on the mouth's motion.")] = 1.0,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the motion of an avatar saying a recording.
 
+    The regions are mouth, brows, eyes (lids and gaze) and head. Any of them may follow another
+    performance instead of the sound: preprocess any video of anybody and name it as the driver.
+
     \b
     talksplat animate avatar hello.wav -o motion
+    talksplat animate avatar hello.wav -o motion --driver actor --driven brows --driven eyes
+    talksplat animate avatar hello.wav -o motion --pose-keyframes nod.csv --gain brows=1.5
     """
+    from services.audio2motion.animate_options import AnimateOptions
+
+    options = AnimateOptions.model_validate(
+        {
+            "pose_source": pose if pose_keyframes is None else "keyframes",
+            "pose_keyframes": pose_keyframes,
+            "driver": driver,
+            "driven": driven,
+            "gains": read_choices("--gain", gain),
+            "smoothing_s": read_choices("--smooth", smooth),
+            "blinks_per_minute": blinks,
+            "motion_model": motion_model,
+            "articulation": articulation,
+            "seed": seed,
+        }
+    )
 
     def stage(progress: Progress) -> Manifest:
-        from services.audio2motion.predict import AnimateOptions, animate_avatar
+        from services.audio2motion.predict import animate_avatar
 
-        options = AnimateOptions(
-            pose_source=pose, motion_model=motion_model, articulation=articulation, seed=seed
-        )
         return animate_avatar(avatar, audio, options, out, progress)
 
     do_stage("animate", stage, out, is_json=as_json)
