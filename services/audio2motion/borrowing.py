@@ -37,6 +37,7 @@ class _Captured(BaseModel):
 
     kind: str
     capture_sha256: str
+    """Of the capture that it was made from."""
 
 
 def choose_voice(

@@ -53,8 +53,8 @@ def follow(
     tracks: Tracks,
     shown: Tracks,
     mouth: Mouth,
-    expression_names: list[str],
     *,
+    expression_names: list[str],
     fps: int,
 ) -> Tracks:
     """Mix in the driver, then smooth and scale region by region. [T, ...]"""

@@ -80,9 +80,9 @@ def judge_motion(
     Returns:
         ``lve_mm2``: squared error of the worst of the 40 lip landmarks, mean over frames (the lip
         vertex error of UniTalker); ``lip_distance_mm``: mean distance of the lips, each set
-        centred, and ``mean_mouth_mm``: the same of the mean training mouth; ``upper_variance_mm2`` and
-        ``upper_variance_tracked_mm2``: variance in time of brows and lids; ``opening_corr`` with
-        ``lag_frames``, positive when the spoken mouth is late.
+        centred, and ``mean_mouth_mm``: the same of the mean training mouth; ``upper_variance_mm2``
+        and ``upper_variance_tracked_mm2``: variance in time of brows and lids; ``opening_corr``
+        with ``lag_frames``, positive when the spoken mouth is late.
     """
     mesh = [_face_points(tracked, each) for each in (spoken, truth)]
     mean = {name: track.mean(axis=0, keepdims=True) for name, track in shown.items()}

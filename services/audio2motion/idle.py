@@ -79,6 +79,7 @@ def _blink(
     shown: F32,
     channels: list[int],
     clock: Clock,
+    *,
     generator: np.random.Generator,
     per_minute: float | None,
 ) -> None:

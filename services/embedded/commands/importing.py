@@ -176,3 +176,27 @@ def performance(
         return import_performance(motion, performer, avatar, out)
 
     do_stage("import performance", stage, out, is_json=as_json)
+
+
+@app.command("arkit")
+def arkit(
+    table: Annotated[Path, ExistingFile],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
+    avatar: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Avatar that shall perform it.")
+    ],
+    fps: Annotated[int, typer.Option(min=1, max=120, help="Rows per second.")] = 60,
+    as_json: JsonOption = False,
+) -> None:
+    """A motion from a csv of ARKit's 52 blendshapes, as Live Link Face records them.
+
+    \b
+    talksplat import arkit take_1.csv --avatar avatar --fps 60 -o motion
+    """
+
+    def stage(_progress: Progress) -> Manifest:
+        from services.embedded.exchange.arkit_csv import import_arkit
+
+        return import_arkit(table, avatar, fps, out)
+
+    do_stage("import arkit", stage, out, is_json=as_json)

@@ -37,7 +37,7 @@ def import_vertices(file: Path, avatar: Path, fps: int, out: Path) -> MotionMani
     """
     vertices, neutral = _read_meshes(file)
     coefficients = retarget_vertices(vertices, neutral, target_face(avatar))
-    return _write(out, avatar, coefficients, _resting_head(avatar, len(vertices)), fps)
+    return write_driven(out, avatar, coefficients, resting_head(avatar, len(vertices)), fps)
 
 
 def import_performance(motion: Path, performer: Path, avatar: Path, out: Path) -> MotionManifest:
@@ -65,12 +65,12 @@ def import_performance(motion: Path, performer: Path, avatar: Path, out: Path) -
     tracks = motion_tracks(read_arrays(motion / "motion.npz", MOTION_TABLE))
     theirs = coefficients_of(tracks)
     found = retarget_coefficients(theirs, target_face(performer), target_face(avatar))
-    own, other = _resting_head(avatar, len(theirs)), _resting_head(performer, len(theirs))
+    own, other = resting_head(avatar, len(theirs)), resting_head(performer, len(theirs))
     head = {name: own[name] + tracks[name] - other[name] for name in own}
-    return _write(out, avatar, found, head, manifest.fps)
+    return write_driven(out, avatar, found, head, manifest.fps)
 
 
-def _resting_head(avatar: Path, n_frames: int) -> Tracks:
+def resting_head(avatar: Path, n_frames: int) -> Tracks:
     """Median head pose of the training frames. [T, 3] each"""
     shown = motion_tracks(read_arrays(avatar / "tracking.npz", TRAINING_TABLE))
     return {
@@ -79,7 +79,8 @@ def _resting_head(avatar: Path, n_frames: int) -> Tracks:
     }
 
 
-def _write(out: Path, avatar: Path, face: F32, head: Tracks, fps: int) -> MotionManifest:
+def write_driven(out: Path, avatar: Path, face: F32, head: Tracks, fps: int) -> MotionManifest:
+    """Write a face [T, P] and a head pose as a motion of ``avatar``."""
     about = read_manifest(avatar, AvatarManifest)
     clear_folder(out)
     tracks = split_coefficients(face) | head
