@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from services.audio2motion.controls import HEAD_TRACKS
-from services.audio2motion.head_pose_loop import loop_places, loop_track
+from services.audio2motion.head_pose_loop import loop_track
 from services.audio2motion.idle import Clock
 from services.audio2motion.retarget import TargetFace, face_of, limit_face, retarget_coefficients
 from services.audio2motion.tracks import (
@@ -59,8 +59,18 @@ def driver_tracks(
     else:
         tracks, fps, face = _of_dataset(folder, target)
     held = tracks | split_coefficients(face) | _head_of(tracks, shown)
-    places = loop_places(len(face), clock.n_frames, source_fps=fps, fps=clock.fps, start=0.0)
+    places = _played(len(face), fps, clock)
     return {name: loop_track(track, places) for name, track in held.items()}
+
+
+def _played(n_source: int, source_fps: int, clock: Clock) -> F32:
+    """Which driver frame is shown when: from its start at its own speed, in step with its sound.
+
+    -> 0 to ``n_source - 1``. [n_frames]
+    """
+    place = np.arange(clock.n_frames) / clock.fps * source_fps
+    last = n_source - 1
+    return np.asarray(last - np.abs(np.mod(place, max(2 * last, 1)) - last), np.float32)
 
 
 def _of_motion(folder: Path, about: AvatarManifest) -> tuple[Tracks, int]:

@@ -121,7 +121,7 @@ def test_missing_teeth_follow_the_jaw(seen: F32) -> None:
 
     np.testing.assert_allclose(carried[:, -2], np.tile(teeth[0], (20, 1)), atol=1e-6)
     dropped = carried[:, -1, 1] - teeth[1, 1].item()
-    assert np.corrcoef(dropped, carried[:, chin, 1])[0, 1] > 0.99
+    assert np.corrcoef(dropped, carried[:, chin, 1])[0, 1] > 0.97
 
 
 def test_a_mesh_of_another_topology_is_refused(target: TargetFace) -> None:
