@@ -18,7 +18,8 @@ from shared.contracts.artifact import read_arrays, read_manifest
 from shared.contracts.avatar import AvatarManifest
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
 from shared.errors import InvalidInput
-from shared.head_models import open_head
+from shared.head_model import HeadModel
+from shared.plugins import load_plugin
 
 F32 = NDArray[np.float32]
 
@@ -112,7 +113,7 @@ def import_arkit(file: Path, avatar: Path, fps: int, out: Path) -> MotionManifes
     if "eyeBlink_L" in names:
         face = limit_face(_coefficients(values, names), target)
     else:
-        model = open_head.build()
+        model: HeadModel = load_plugin("shared.head_models", "open_head").build()
         shape = np.zeros(len(model.shape_basis), np.float32)
         theirs = _coefficients(values, list(model.expression_names))
         face = retarget_coefficients(theirs, face_of(model, shape, theirs), target)
