@@ -1,12 +1,13 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality methods-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
+.PHONY: help setup demo test check e2e quality methods-table motion-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
 JOBS ?= 10000
+RUNS ?= motion_runs
 # In CI the integration tests are a step of their own; elsewhere they run where there are servers.
 FAST_TESTS := tests/unit tests/conformance tests/contracts tests/architecture
 
@@ -49,6 +50,10 @@ quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 methods-table: $(READY) ## train and compare every avatar method on the footage in TALKSPLAT_TEST_DATA; hours
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/python -m tests.quality.methods_table $(METHODS)
+
+motion-table: $(READY) ## each motion model on real captures, into RUNS; footage in TALKSPLAT_TEST_DATA
+	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
+	$(BIN)/python -m tests.quality.motion_table --runs $(RUNS)
 
 chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
 	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py

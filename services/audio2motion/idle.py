@@ -30,6 +30,7 @@ def idle_tracks(
     clock: Clock,
     *,
     pose_source: Literal["capture", "fixed"],
+    blinks_per_minute: float | None = None,
     generator: np.random.Generator,
 ) -> Tracks:
     """All tracks of a head that says nothing.
@@ -39,6 +40,7 @@ def idle_tracks(
         expression_names: Of the E coefficients.
         clock: Frame rates and length.
         pose_source: ``capture`` loops pose and brows; ``fixed`` holds their medians.
+        blinks_per_minute: How often the eyes blink; None is as often as in the capture.
         generator: Decides where the loop begins and when the eyes blink.
 
     Returns:
@@ -60,18 +62,36 @@ def idle_tracks(
     for name in names:
         calm = smooth(shown[name], clock.source_fps, _POSE_BLUR_S)
         tracks[name] = loop_track(calm, places)
-    _blink(tracks["expr"], shown["expr"], blink_channels(expression_names), clock, generator)
+    channels = blink_channels(expression_names)
+    _blink(
+        tracks["expr"],
+        shown["expr"],
+        channels,
+        clock,
+        generator=generator,
+        per_minute=blinks_per_minute,
+    )
     return {name: track.astype(np.float32) for name, track in tracks.items()}
 
 
 def _blink(
-    expr: F32, shown: F32, channels: list[int], clock: Clock, generator: np.random.Generator
+    expr: F32,
+    shown: F32,
+    channels: list[int],
+    clock: Clock,
+    *,
+    generator: np.random.Generator,
+    per_minute: float | None,
 ) -> None:
     """Overwrite the eyelid channels of ``expr`` with open eyes and blinks."""
     if not channels:
         return
     closure = shown[:, channels].mean(axis=1)
     style = learn_blinks(closure, clock.source_fps)
+    if per_minute is not None:
+        style = style._replace(rate_per_s=per_minute / 60)
+    if per_minute == 0:
+        style = style._replace(shape=style.shape[:0])
     blinks = make_blinks(
         style, clock.fps, clock.n_frames, source_fps=clock.source_fps, generator=generator
     )

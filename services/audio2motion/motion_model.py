@@ -3,12 +3,14 @@
 One module per model in ``motion_models/``; the file name is the registry name.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.plugins import load_plugin
 from shared.progress import Progress
 
 F32 = NDArray[np.float32]
@@ -28,6 +30,20 @@ class SpokenCapture(NamedTuple):
     lip_effect: F32
     """Metres that each of the 40 lip landmarks moves per unit of a coefficient. [P, 40, 3]"""
     fps: int
+    speaker: str = ""
+    """Who speaks: the capture's digest."""
+
+
+class Fitting(NamedTuple):
+    """How a model is trained on several captures."""
+
+    seed: int = 0
+    audio_encoders: tuple[str, ...] | None = None
+    """Registry names of those to listen through; None leaves it to the model."""
+    n_steps: int | None = None
+    """Optimizer steps; None leaves it to the model."""
+    checkpoints: Path | None = None
+    """Folder from which a training that was stopped goes on; None keeps no checkpoints."""
 
 
 class MotionModel(Protocol):
@@ -53,3 +69,30 @@ class MotionModel(Protocol):
             One row per frame, blinks and limits not considered. [T, P]
         """
         ...
+
+
+@runtime_checkable
+class TrainedMotionModel(MotionModel, Protocol):
+    """What a module offers beside when it learns from several captures, of one or many subjects."""
+
+    def fit_captures(
+        self, captures: Sequence[SpokenCapture], fitting: Fitting, *, out: Path, progress: Progress
+    ) -> tuple[str, ...]:
+        """Train on all of ``captures`` and write the model's files into ``out``.
+
+        Returns:
+            Registry names of the audio encoders that it listens through.
+        """
+        ...
+
+    def predict_as(self, model: Path, audio: F32, pose: F32, *, fps: int, speaker: str) -> F32:
+        """As ``predict``, in the manner of one of the captures' speakers.
+
+        Whoever is none of them is spoken for by what the speakers have in common. [T, P]
+        """
+        ...
+
+
+def load_motion_model(name: str) -> MotionModel:
+    """The motion model module called ``name``."""
+    return cast(MotionModel, load_plugin("services.audio2motion.motion_models", name))

@@ -1,15 +1,19 @@
 """Speech to motion: what a head does while it says something."""
 
-import zlib
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from services.audio2motion.animate_options import AnimateOptions
+from services.audio2motion.borrowing import choose_voice
 from services.audio2motion.carried import Carried, carry, write_carried
+from services.audio2motion.direction import direct, follow
 from services.audio2motion.idle import Clock, idle_tracks
+from services.audio2motion.random_streams import random_stream
+from services.audio2motion.respeaking import respeak
 from services.audio2motion.speaking import speak
 from services.audio2motion.tracks import Tracks, frames_of, motion_tracks
 from shared.contracts.artifact import (
@@ -38,23 +42,6 @@ _IDLE_SHARE = 0.5
 _MIN_SPEECH_S = 0.1
 
 
-class AnimateOptions(BaseModel):
-    """Choices of ``animate_avatar``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    pose_source: Literal["capture", "fixed"] = "capture"
-    """Head pose looped from the capture, or held still."""
-    motion_model: Path | None = None
-    """Folder of another motion model; the avatar's own by default."""
-    fps: int | None = Field(default=None, ge=1, le=120)
-    """Frames per second; the capture's by default."""
-    articulation: float = Field(default=1.0, ge=0.0, le=3.0)
-    """0 moves the mouth as far as the model is sure of, 1 as lively as the subject did."""
-    seed: int = 0
-    """Decides when the eyes blink and where the loop of the head pose begins."""
-
-
 class Carrying(TypedDict):
     """Fields of MotionManifest."""
 
@@ -80,7 +67,7 @@ def animate_avatar(
     Raises:
         InvalidInput: ``no_motion_model`` neither the avatar nor the options have one;
             ``motion_incompatible`` it belongs to another head model; ``speech_too_short``;
-            ``no_audio`` and others of ``read_audio``.
+            ``no_audio`` and others of ``read_audio``, ``read_keyframes`` and ``driver_tracks``.
     """
     about = read_manifest(avatar, AvatarManifest)
     folder = options.motion_model or avatar / "motion_model"
@@ -96,13 +83,17 @@ def animate_avatar(
     fps = options.fps or about.fps
     clock = Clock(about.fps, fps, max(1, round(audio.size / SAMPLE_RATE * fps)))
     shown = _shown_tracks(avatar)
+    is_looped = options.pose_source == "capture"
     idle = idle_tracks(
         shown,
         about.expression_names,
         clock,
-        pose_source=options.pose_source,
-        generator=_generator("animate", options.seed),
+        pose_source="capture" if is_looped else "fixed",
+        blinks_per_minute=options.blinks_per_minute,
+        generator=random_stream("animate", options.seed),
     )
+    direction = direct(options, avatar, about, shown, clock)
+    idle |= direction.head
     progress(0.2, "predicting the face")
     tracks = speak(
         folder,
@@ -111,7 +102,18 @@ def animate_avatar(
         shown,
         fps=fps,
         articulation=options.articulation,
-        idle_share=_IDLE_SHARE if options.pose_source == "capture" else 0.0,
+        idle_share=_IDLE_SHARE if is_looped else 0.0,
+        avatar=avatar,
+    )
+    mouth = choose_voice(folder, model, shown, avatar).mouth
+    tracks = follow(
+        direction,
+        options,
+        tracks,
+        shown,
+        mouth,
+        expression_names=about.expression_names,
+        fps=fps,
     )
     manifest = MotionManifest(
         **_carried_facts(about),
@@ -122,6 +124,7 @@ def animate_avatar(
         motion_model=model.motion_model,
         audio_encoder=model.audio_encoder,
         pose_source=options.pose_source,
+        driven_regions=options.driven,
     )
     _write_motion(out, tracks, audio, manifest, carry(avatar, about, tracks, audio, fps))
     progress(1.0, "motion predicted")
@@ -165,9 +168,14 @@ def animate_heldout(
     pose = _heldout_pose(avatar, tracks, is_refined=is_refined)
     model = None
     if not is_selfdriven:
-        model = _read_model(avatar / "motion_model", about)
+        folder = avatar / "motion_model"
+        model = _read_model(folder, about)
         progress(0.1, "predicting the face")
-        tracks = _predict_heldout(avatar, tracked, audio, pose)
+        if audio is None:
+            raise InvalidInput(
+                "no_audio", f"{dataset} has no sound to speak its held-out frames from"
+            )
+        tracks = respeak(folder, tracked, audio, pose, _shown_tracks(avatar), avatar=avatar)
     motion = MotionManifest(
         **_carried_facts(about),
         fps=manifest.fps,
@@ -196,38 +204,6 @@ def _carry_heldout(
     whole = {name: np.concatenate([before[name], track]) for name, track in tracks.items()}
     carried = carry(avatar, about, whole, audio, tracked.manifest.fps)
     return Carried(*(None if each is None else each[n_before:] for each in carried))
-
-
-def _predict_heldout(
-    avatar: Path, tracked: TrackedDataset, audio: F32 | None, pose: Tracks
-) -> Tracks:
-    """Tracks of the held-out frames from sound, head pose and training frames alone."""
-    if audio is None:
-        raise InvalidInput(
-            "no_audio", f"{tracked.folder} has no sound to speak its held-out frames from"
-        )
-    manifest = tracked.manifest
-    clock = Clock(manifest.fps, manifest.fps, manifest.n_frames)
-    shown = _shown_tracks(avatar)
-    idle = idle_tracks(
-        shown,
-        manifest.expression_names,
-        clock,
-        pose_source="fixed",
-        generator=_generator("heldout", 0),
-    )
-    # Windows of sound reach back over the split, so the whole capture is spoken and then cut.
-    for name, track in pose.items():
-        idle[name][manifest.n_train :] = track
-    tracks = speak(
-        avatar / "motion_model",
-        audio,
-        idle,
-        shown,
-        fps=manifest.fps,
-        articulation=AnimateOptions().articulation,  # judged as it speaks to users
-    )
-    return frames_of(tracks, slice(manifest.n_train, manifest.n_frames))
 
 
 def _read_model(folder: Path, about: AvatarManifest) -> MotionModelManifest:
@@ -288,8 +264,3 @@ def _carried_facts(about: AvatarManifest) -> Carrying:
         feature_rows=about.feature_rows,
         has_upper_face=about.needs_upper_face,
     )
-
-
-def _generator(purpose: str, seed: int) -> np.random.Generator:
-    """Random numbers of their own for each purpose."""
-    return np.random.default_rng([zlib.crc32(purpose.encode()), seed])

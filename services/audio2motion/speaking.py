@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.audio2motion.blinks import blink_channels
-from services.audio2motion.fit import load_motion_model
-from services.audio2motion.mouth import Mouth, limit_mouth, mouth_openings, read_mouth
+from services.audio2motion.borrowing import Voice, choose_voice
+from services.audio2motion.motion_model import TrainedMotionModel, load_motion_model
+from services.audio2motion.mouth import Mouth, limit_mouth, mouth_openings
 from services.audio2motion.smoothing import smooth
 from services.audio2motion.tracks import (
     Tracks,
@@ -36,6 +37,7 @@ def speak(
     fps: int,
     articulation: float = 0.0,
     idle_share: float = 0.0,
+    avatar: Path | None = None,
 ) -> Tracks:
     """Let a head that says nothing say ``audio``.
 
@@ -49,14 +51,16 @@ def speak(
             frame by frame; 1 as lively as the subject was.
         idle_share: How much of the idle brows and gaze stays, 0 to 1; the rest follows sound
             and pose.
+        avatar: The avatar or dataset that speaks, should the model be of other captures; None is
+            who the model was fitted to.
 
     Returns:
         All tracks. [T, ...]
     """
     model = read_manifest(folder, MotionModelManifest)
-    mouth = read_mouth(folder)
-    module = load_motion_model(model.motion_model)
-    predicted = module.predict(folder, audio, pose_deviations(idle, shown), fps=fps)
+    voice = choose_voice(folder, model, shown, avatar)
+    mouth = voice.mouth
+    predicted = _predicted(folder, model, audio, pose_deviations(idle, shown), voice, fps=fps)
     calm = smooth(predicted, fps, _MOUTH_BLUR_S)
     lively = _articulated(mouth, calm, shown, articulation)
     resting = _at_rest(mouth, lively, audio, fps)
@@ -68,6 +72,18 @@ def speak(
     lids = blink_channels(model.expression_names)
     coefficients[:, lids] = idle["expr"][:, lids]
     return idle | split_coefficients(coefficients)
+
+
+def _predicted(
+    folder: Path, about: MotionModelManifest, audio: F32, pose: F32, voice: Voice, *, fps: int
+) -> F32:
+    """What the model says, about the mean of who speaks. [T, P]"""
+    module = load_motion_model(about.motion_model)
+    if isinstance(module, TrainedMotionModel):
+        said = module.predict_as(folder, audio, pose, fps=fps, speaker=voice.speaker)
+    else:
+        said = module.predict(folder, audio, pose, fps=fps)
+    return said + voice.offset
 
 
 def _articulated(mouth: Mouth, predicted: F32, shown: Tracks, articulation: float) -> F32:

@@ -9,6 +9,9 @@ from shared.progress import Progress
 from shared.settings import read_settings
 from shared.worker.stage_entry import Facts, StageEntry, parse_options
 
+_PATHS = {"motion_model", "driver", "pose_keyframes"}
+"""Options that name files of the machine that the command line runs on."""
+
 
 def fit(inputs: Path, options: dict[str, Any], out: Path, progress: Progress) -> Facts:
     """``dataset`` -> motion model."""
@@ -23,10 +26,11 @@ def fit(inputs: Path, options: dict[str, Any], out: Path, progress: Progress) ->
 
 def animate(inputs: Path, options: dict[str, Any], out: Path, progress: Progress) -> Facts:
     """``avatar`` with its ``avatar/motion_model``, and ``speech`` -> motion."""
-    from services.audio2motion.predict import AnimateOptions, animate_avatar
+    from services.audio2motion.animate_options import AnimateOptions
+    from services.audio2motion.predict import animate_avatar
     from shared.compute import prepare_compute
 
-    told = {name: value for name, value in options.items() if name != "motion_model"}  # a path
+    told = {name: value for name, value in options.items() if name not in _PATHS}
     chosen = parse_options(AnimateOptions, told)
     prepare_compute(read_settings(os.environ))
     return _facts(animate_avatar(inputs / "avatar", inputs / "speech", chosen, out, progress))
@@ -52,6 +56,6 @@ def _facts(manifest: MotionManifest) -> Facts:
 
 ENTRIES = {
     "audio2motion.animate": StageEntry(animate),
-    "audio2motion.fit": StageEntry(fit),
+    "audio2motion.fit": StageEntry(fit, kept=("checkpoints",)),
     "audio2motion.respeak": StageEntry(respeak),
 }

@@ -138,8 +138,9 @@ def _avatar_steps(flow: Flow) -> Iterator[Step]:
 
 def _video_steps(flow: Flow, *, has_audio: bool, runner: StepRunner) -> Iterator[Step]:
     """Avatar to videos and scores."""
+    from services.audio2motion.animate_options import AnimateOptions
     from services.audio2motion.fit import FitMotionOptions, fit_motion_model
-    from services.audio2motion.predict import AnimateOptions, animate_avatar
+    from services.audio2motion.predict import animate_avatar
 
     chosen = flow.options
     own_model = flow.avatar / "motion_model"

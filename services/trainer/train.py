@@ -14,12 +14,6 @@ from services.trainer.avatar_writer import (
     write_avatar,
     write_heldout_pose,
 )
-from services.trainer.checkpoints import (
-    SHARE_BETWEEN,
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
 from services.trainer.densification import MIN_OPACITY, choose_change, in_layers
 from services.trainer.frames import FrameCache, frame_order, read_ahead, windowed_order
 from services.trainer.losses import lip_square, part_loss, picture_loss
@@ -50,6 +44,12 @@ from shared.plugins import load_plugin
 from shared.progress import Progress, part_of
 from shared.rasterizer import RenderedSurfels
 from shared.rasterizer_choice import open_rasterizer
+from shared.training_checkpoints import (
+    SHARE_BETWEEN,
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from shared.upper_face import N_BROWS
 
 COARSE_SHRINK = 2

@@ -26,7 +26,7 @@ UPPER_FACE_TABLE = {
 }
 """Array of ``upper_face.npz``."""
 
-PoseSource = Literal["capture", "fixed", "tracked"]
+PoseSource = Literal["capture", "fixed", "tracked", "keyframes", "driver"]
 
 
 class MotionManifest(Manifest):
@@ -37,8 +37,8 @@ class MotionManifest(Manifest):
     """
 
     kind: Literal["motion"] = "motion"
-    schema_version: int = 2
-    """2: may carry audio features and the upper face."""
+    schema_version: int = 3
+    """2: may carry audio features and the upper face. 3: may be driven in part by a video."""
     fps: int
     """Frames per second."""
     n_frames: int
@@ -53,6 +53,8 @@ class MotionManifest(Manifest):
     """Registry names of the audio encoders used, joined by "+", if any."""
     pose_source: PoseSource
     """Where the head pose comes from."""
+    driven_regions: tuple[str, ...] = ()
+    """Face regions that follow another performance instead of the sound."""
     feature_encoder: str | None = None
     """Registry name of the audio encoder of ``audio_features.npz``; None without that file."""
     feature_rows: int = 0

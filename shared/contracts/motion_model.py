@@ -1,4 +1,4 @@
-"""Motion model: what one capture taught about how its subject moves when speaking."""
+"""Motion model: what captures taught about how their subjects move when speaking."""
 
 from typing import Literal
 
@@ -18,9 +18,14 @@ MOUTH_TABLE = {
 
 
 class MotionModelManifest(Manifest):
-    """Folder: ``mouth.npz`` (MOUTH_TABLE) and the files of the motion model's own."""
+    """Folder: ``mouth.npz`` (MOUTH_TABLE) and the files of the motion model's own.
+
+    ``heldout.json`` tells how well it speaks the frames that its captures hold out, if any do.
+    """
 
     kind: Literal["motion_model"] = "motion_model"
+    schema_version: int = 2
+    """2: may be of several captures, and may bring a report of their held-out frames."""
     motion_model: str
     """Registry name of the motion model."""
     audio_encoder: str
@@ -34,6 +39,10 @@ class MotionModelManifest(Manifest):
     n_frames: int
     """Valid training frames it was fitted to."""
     capture_sha256: str
-    """Of the capture, which consent is bound to."""
+    """Of the capture, which consent is bound to; of the first one where there are several."""
+    other_captures: tuple[str, ...] = ()
+    """SHA-256 of the other captures it was fitted to."""
+    max_steps: int | None = None
+    """Optimizer steps asked for; None left it to the model."""
     seed: int
     """Seed of everything random in the fit."""

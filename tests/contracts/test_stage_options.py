@@ -7,8 +7,8 @@ from api.schemas.avatars import AvatarOptions
 from api.schemas.videos import VideoOptions
 from api.settings import GatewaySettings
 from api.stage_options import avatar_stage_options, video_stage_options
+from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.fit import FitMotionOptions
-from services.audio2motion.predict import AnimateOptions
 from services.preprocess.options import PrepareOptions
 from services.renderer.shot import RenderOptions
 from services.trainer.options import BUDGETS, TrainOptions

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.fit import FitMotionOptions, fit_motion_model
 from services.audio2motion.mouth import lip_gaps, read_mouth
-from services.audio2motion.predict import AnimateOptions, animate_avatar, animate_heldout
+from services.audio2motion.predict import animate_avatar, animate_heldout
 from services.audio2motion.tracks import Tracks, coefficients_of, motion_tracks
 from shared.contracts.artifact import (
     read_arrays,
@@ -18,6 +19,7 @@ from shared.contracts.artifact import (
     write_manifest,
 )
 from shared.contracts.motion import MOTION_TABLE, MotionManifest
+from shared.contracts.motion_model import MotionModelManifest
 from shared.contracts.tracked_dataset import TRACKING_TABLE
 from shared.errors import InvalidInput
 from shared.media.audio import SAMPLE_RATE, write_wav
@@ -232,9 +234,15 @@ def test_held_out_frames_teach_nothing(dataset: Path, avatar: Path, tmp_path: Pa
 
     fit_motion_model(other, FitMotionOptions(), tmp_path / "model", silent)
 
-    for name in ("mouth.npz", "speaker_regressor.npz", "manifest.json"):
+    for name in ("mouth.npz", "speaker_regressor.npz"):
         expected = (avatar / "motion_model" / name).read_bytes()
         assert expected == (tmp_path / "model" / name).read_bytes()
+    told = [
+        read_manifest(folder, MotionModelManifest)
+        for folder in (avatar / "motion_model", tmp_path / "model")
+    ]
+    # Only the report on held-out frames may know of them.
+    assert told[0].model_copy(update={"files": {}}) == told[1].model_copy(update={"files": {}})
 
 
 def test_spoken_heldout_takes_only_the_head_pose(

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.carried import carry
 from services.audio2motion.fit import FitMotionOptions, fit_motion_model
-from services.audio2motion.predict import AnimateOptions, animate_avatar, animate_heldout
+from services.audio2motion.predict import animate_avatar, animate_heldout
 from shared.contracts.artifact import read_arrays, read_manifest, write_arrays, write_manifest
 from shared.contracts.avatar import TRAINING_TABLE, AvatarManifest
 from shared.contracts.motion import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from services.trainer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from shared.training_checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def make_checkpoint(step: int) -> Checkpoint:

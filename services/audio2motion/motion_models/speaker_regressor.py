@@ -10,14 +10,13 @@ every regression it moves less than the subject does, the less sound and pose te
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve
 
 from services.audio2motion.motion_model import SpokenCapture
-from services.audio2motion.mouth import moves_lips
+from services.audio2motion.mouth_basis import MouthShapes, mouth_shapes
 from services.audio2motion.sound_kernel import (
     AUDIO_ENCODERS,
     WINDOW_END_S,
@@ -43,7 +42,7 @@ from shared.progress import Progress
 F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-__all__ = ["AUDIO_ENCODERS", "LOOK_AHEAD_S", "fit", "mouth_shapes", "open_stream", "predict"]
+__all__ = ["AUDIO_ENCODERS", "LOOK_AHEAD_S", "fit", "open_stream", "predict"]
 
 _N_SHAPES = 8
 """They hold about 98 % of the lips' motion."""
@@ -55,8 +54,6 @@ _POSE_TO_MOUTH = 0.015
 """Variance of the mouth that head pose explains, to that sound does."""
 _UPPER_NOISE = 5.0
 """The same of brows, lids and gaze, which sound and pose share alike."""
-_FLAT = 1e-3
-"""Coefficients count this much of the lips' mean motion beside their effect on the lips."""
 _SHIFTS_S = (-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12)
 LOOK_AHEAD_S = WINDOW_END_S + SoundEncoder.REACH_SAMPLES / SoundEncoder.SAMPLE_RATE + max(_SHIFTS_S)
 """With the largest shift there is; most captures have none."""
@@ -70,19 +67,12 @@ _MAX_FRAMES = 2000
 """Frames remembered; a longer capture is thinned out in runs of two seconds."""
 
 
-class MouthShapes(NamedTuple):
-    """A few directions in which this mouth moves most."""
-
-    shapes: Floats  # [K, P]
-    activations: Floats  # [N, K] mean zero, lips' motion in metres
-
-
 def fit(shown: SpokenCapture, *, seed: int, out: Path, progress: Progress) -> None:
     """Fit to one capture; see the contract. Nothing here is random."""
     del seed
     frames = _remembered_frames(shown.is_valid, shown.fps)
     coefficients, poses = shown.coefficients[frames], shown.pose[frames]
-    mouth = mouth_shapes(coefficients, shown.lip_effect)
+    mouth = mouth_shapes(coefficients, shown.lip_effect, _N_SHAPES)
     rows = describe_sound(shown.audio)
     times = sound_times(frames, shown.fps)
     shift = _find_shift(rows, times, mouth.activations, progress)
@@ -128,27 +118,6 @@ def _face_weights(
     upper = np.zeros_like(shaped)
     upper[:, rest] = solve(by_sound + by_pose + noise, deviations, assume_a="pos")
     return shaped + upper, _POSE_TO_MOUTH * shaped + upper
-
-
-def mouth_shapes(coefficients: F32, lip_effect: F32) -> MouthShapes:
-    """Principal components of the coefficients, measured by how far they move the lips.
-
-    Args:
-        coefficients: Expression, jaw pose, eyes pose. [N, P]
-        lip_effect: Metres per unit and lip landmark. [P, L, 3]
-    """
-    of_mouth = np.flatnonzero(moves_lips(lip_effect))
-    values = coefficients[:, of_mouth].astype(np.float64)
-    effect = lip_effect[of_mouth].reshape(len(of_mouth), -1).astype(np.float64)
-    metric = effect @ effect.T
-    metric += _FLAT * np.trace(metric) / len(metric) * np.eye(len(metric))
-    root = np.linalg.cholesky(metric)  # |x @ root| is the length of x in the metric
-    mean = values.mean(axis=0)
-    left, scales, directions = np.linalg.svd((values - mean) @ root, full_matrices=False)
-    n_shapes = min(_N_SHAPES, len(scales))
-    shapes = np.zeros((n_shapes, coefficients.shape[1]))
-    shapes[:, of_mouth] = np.linalg.solve(root.T, directions[:n_shapes].T).T
-    return MouthShapes(shapes=shapes, activations=(left * scales)[:, :n_shapes])
 
 
 def _noisy(alike: Floats, shape: int) -> Floats:

@@ -112,6 +112,19 @@ def flame_motion(
 
 
 @app.command()
+def arkit(motion: Annotated[Path, ExistingFolder], out: OutFile) -> None:
+    """A motion as a csv of ARKit's 52 blendshapes, in the columns of Live Link Face.
+
+    \b
+    talksplat export arkit motion -o motion.csv
+    """
+    from services.embedded.exchange.arkit_csv import export_arkit
+
+    export_arkit(motion, out)
+    _tell(out)
+
+
+@app.command()
 def vhap(dataset: Annotated[Path, ExistingFolder], out: OutFolder) -> None:
     """A tracked dataset as VHAP exports it, for GaussianAvatars to train on."""
     terminal = open_terminal(is_json=False)

@@ -126,3 +126,77 @@ def teeth(
         return import_teeth(masks, dataset)
 
     do_stage("import", stage, dataset, is_json=as_json)
+
+
+@app.command("vertices")
+def vertices(
+    file: Annotated[Path, ExistingFile],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
+    avatar: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Avatar that shall perform it.")
+    ],
+    fps: Annotated[int, typer.Option(min=1, max=120, help="Frames per second of the mesh.")] = 25,
+    as_json: JsonOption = False,
+) -> None:
+    """A moving mesh of the head model's topology (npz: vertices, neutral), for one avatar.
+
+    \b
+    talksplat import vertices spoken.npz --avatar avatar --fps 30 -o motion
+    """
+
+    def stage(_progress: Progress) -> Manifest:
+        from services.embedded.exchange.driven_motion import import_vertices
+
+        return import_vertices(file, avatar, fps, out)
+
+    do_stage("import vertices", stage, out, is_json=as_json)
+
+
+@app.command("performance")
+def performance(
+    motion: Annotated[Path, ExistingFolder],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
+    performer: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Avatar whose motion it is.")
+    ],
+    avatar: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Avatar that shall perform it.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Another avatar's motion, of whatever head model, retargeted to this one.
+
+    \b
+    talksplat import performance motion --performer anna --avatar ben -o motion_of_ben
+    """
+
+    def stage(_progress: Progress) -> Manifest:
+        from services.embedded.exchange.driven_motion import import_performance
+
+        return import_performance(motion, performer, avatar, out)
+
+    do_stage("import performance", stage, out, is_json=as_json)
+
+
+@app.command("arkit")
+def arkit(
+    table: Annotated[Path, ExistingFile],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the motion.")],
+    avatar: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Avatar that shall perform it.")
+    ],
+    fps: Annotated[int, typer.Option(min=1, max=120, help="Rows per second.")] = 60,
+    as_json: JsonOption = False,
+) -> None:
+    """A motion from a csv of ARKit's 52 blendshapes, as Live Link Face records them.
+
+    \b
+    talksplat import arkit take_1.csv --avatar avatar --fps 60 -o motion
+    """
+
+    def stage(_progress: Progress) -> Manifest:
+        from services.embedded.exchange.arkit_csv import import_arkit
+
+        return import_arkit(table, avatar, fps, out)
+
+    do_stage("import arkit", stage, out, is_json=as_json)

@@ -40,11 +40,16 @@ def prepare(terminal: Terminal) -> None:
 
 def read_method_options(choices: list[str]) -> dict[str, int | float | str | bool]:
     """``NAME=VALUE`` as the avatar method takes it: true and false, numbers, else a word."""
+    return read_choices("--method-option", choices)
+
+
+def read_choices(flag: str, choices: list[str]) -> dict[str, int | float | str | bool]:
+    """``NAME=VALUE`` of a flag that may be repeated."""
     options: dict[str, int | float | str | bool] = {}
     for choice in choices:
         name, sign, value = choice.partition("=")
         if not sign or not name:
-            raise typer.BadParameter(f"--method-option is NAME=VALUE, not {choice}")
+            raise typer.BadParameter(f"{flag} is NAME=VALUE, not {choice}")
         options[name] = _read_value(value)
     return options
 
