@@ -9,6 +9,8 @@ from services.evaluator.report_style import CSS
 
 _WIDTH, _HEIGHT = 460, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 40
+_LETTER = 12
+"""Height of a label."""
 _WORDS = {
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
@@ -127,8 +129,10 @@ def _chart(lines: dict[str, Points], worst: str | None) -> str:
             f'<circle class="line {style}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in spots
         ]
         x, y = spots[-1]
+        # Above its curve's end, or below where the chart's edge would cut it.
+        label = y - 8 if y - 8 > _LETTER else y + 8 + _LETTER
         parts.append(
-            f'<text class="tick" x="{x - 6:.1f}" y="{y - 8:.1f}" text-anchor="end">'
+            f'<text class="tick name" x="{x - 6:.1f}" y="{label:.1f}" text-anchor="end">'
             f"{escape(subject)}</text>"
         )
     return "".join([*parts, "</svg>"])

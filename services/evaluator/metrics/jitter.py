@@ -22,6 +22,8 @@ from shared.landmarks import RIGID
 KIND = "track"
 UNIT = "px"
 HIGHER_IS_BETTER = False
+RANGE = (0.0, None)
+SOURCE = "this project: measures of artefacts"
 
 F64 = NDArray[np.float64]
 
