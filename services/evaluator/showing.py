@@ -1,6 +1,7 @@
 """The second look at both videos: pictures for the report, and the film of the face."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +75,17 @@ def _pairs(looked: Looked, progress: Progress) -> Iterator[Pair]:
     """Frames of both videos side by side, to the end of the first."""
     n_frames = max(len(looked.sight.video.landmarks), 1)
     others = reference_frames(*looked.reference) if looked.reference else iter(())
-    for number, frame in enumerate(read_frames(looked.video, FPS)):
-        progress(min(1.0, number / n_frames), "cutting strips")
-        yield frame, next(others, None)
+    frames = read_frames(looked.video, FPS)
+
+    def read() -> Pair | None:
+        frame = next(frames, None)
+        return None if frame is None else (frame, next(others, None))
+
+    with ThreadPoolExecutor(max_workers=1) as ahead:  # decodes while the last pair is encoded
+        coming = ahead.submit(read)
+        number = 0
+        while (pair := coming.result()) is not None:
+            coming = ahead.submit(read)
+            progress(min(1.0, number / n_frames), "cutting strips")
+            yield pair
+            number += 1
