@@ -109,7 +109,7 @@ class _Comparison:
 
     def _compare(self) -> None:
         preds, target = (
-            torch.from_numpy(np.stack(side)).float() / 255
+            torch.from_numpy(np.multiply(np.stack(side), np.float32(1 / 255)))
             for side in zip(*self._pairs, strict=True)
         )
         for name, compare in self._metrics.pictures.items():

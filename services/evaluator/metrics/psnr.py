@@ -23,5 +23,6 @@ def compare(preds: Tensor, target: Tensor) -> Tensor:
     Returns:
         Decibels. [B]
     """
-    mse = (preds - target).square().mean(dim=(1, 2, 3))  # [B]
+    n_values = preds[0].numel()
+    mse = torch.linalg.vector_norm(preds - target, dim=(1, 2, 3)).square() / n_values  # [B]
     return -10.0 * torch.log10(mse.clamp_min(LEAST_ERROR))
