@@ -45,6 +45,17 @@ def small_state(name: str) -> State:
     }
 
 
+def partly_random(backbone: str) -> State:
+    """Random values for the layers in use only: the classifier has a hundred million."""
+    generator = torch.Generator().manual_seed(2)
+    state = small_state(backbone)
+    for key, value in state.items():
+        if key.startswith("features"):
+            fan = math.prod(value.shape[1:]) if value.dim() > 1 else 100
+            state[key] = torch.randn(value.shape, generator=generator) * math.sqrt(2 / fan)
+    return state
+
+
 def save_state(folder: Path, file: str, state: State) -> Path:
     """A file as torch saves it; the folder."""
     torch.save(state, folder / file)

@@ -89,10 +89,10 @@ def curve_chart(lines: list[Line], at: F64, unit: str, *, mark: Point | None = N
     if mark is not None:
         place = _LEFT + (WIDTH - _LEFT - _RIGHT) * (mark.x - low) / max(high - low, 1e-9)
         height = float(frame.y(mark.y))
-        # Beside the spot, on the side that has room, and never above the chart's edge.
+        # At the end of the line that is far from the spot, where a peak or a dip leaves room.
         is_right = place > WIDTH / 2
         text_x, anchor = (place - 9, "end") if is_right else (place + 9, "start")
-        text_y = max(height + 4, _TOP + _LETTER)
+        text_y = HEIGHT - _BOTTOM - _LETTER / 2 if height < HEIGHT / 2 else _TOP + _LETTER
         ground = (
             f'<line class="grid mark" x1="{place:.1f}" x2="{place:.1f}" y1="{_TOP}" '
             f'y2="{HEIGHT - _BOTTOM}"/><circle class="spot" cx="{place:.1f}" cy="{height:.1f}" '

@@ -26,7 +26,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 NO_FOLDER = "no folder of model files was given"
 
-_FACES = 40
+_FACES = 25
 """Pairs of faces whose identity is compared, evenly over the video."""
 
 

@@ -62,7 +62,7 @@ def write_report(path: Path, report: Report) -> None:
     sections = [
         _header(report),
         _speech_strip(report),
-        _face_video(report.shown.face_video),
+        _face_video(report.shown.face_video, report.curves),
         mouth_chart(report.curves),
         offset_charts(report.curves),
         score_table(report.manifest.scores, report.definitions),
@@ -135,7 +135,7 @@ def _whole_strip(report: Report) -> str:
     return "<p>All of the picture at the same moments.</p>" + _strip(pictures)
 
 
-def _face_video(path: Path | None) -> str:
+def _face_video(path: Path | None, curves: Curves) -> str:
     """The film of the face inside the page, or beside it where it is large."""
     if path is None:
         return ""
@@ -145,9 +145,10 @@ def _face_video(path: Path | None) -> str:
         if is_small
         else path.name
     )
+    capture = "" if curves.reference_opening is None else "; the capture on the left"
     beside = "" if is_small else f" It is long, so it lies beside this page, as {path.name}."
     return (
-        f"<h2>The face</h2><p>With its sound; the capture, if any, on the left.{beside}</p>"
+        f"<h2>The face</h2><p>With its sound{capture}.{beside}</p>"
         f'<video class="face" controls preload="metadata" src="{source}"></video>'
     )
 

@@ -1,6 +1,5 @@
 """LPIPS and ArcFace against plain references."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from services.evaluator.networks.arcface import ArcFace, align_face
 from services.evaluator.networks.perceptual import LAYOUTS, load_perceptual
-from tests.published_parameters import State, random_state, save_state, small_state
+from tests.published_parameters import State, partly_random, random_state, save_state
 
 ALEXNET = ((0, 4, 2), "M", (3, 1, 2), "M", (6, 1, 1), (8, 1, 1), (10, 1, 1))
 VGG16 = (
@@ -46,10 +45,7 @@ def plain_features(x: Tensor, s: State, name: str) -> list[Tensor]:
 )
 def test_lpips_is_that_of_the_plain_network(backbone: str, listed: str, tmp_path: Path) -> None:
     """Unit-length features, weighted squares, mean over pixels, sum over layers."""
-    features = {
-        key: value if key.startswith("features") else small_state(backbone)[key]
-        for key, value in partly_random(backbone).items()
-    }
+    features = partly_random(backbone)
     weights = {key: value.abs() for key, value in random_state(listed).items()}
     layout = LAYOUTS[backbone]  # type: ignore[index]  # one of its keys
     save_state(tmp_path, layout.backbone_file, features)
@@ -67,17 +63,6 @@ def test_lpips_is_that_of_the_plain_network(backbone: str, listed: str, tmp_path
     assert 5 == len(sides[0])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert (found > 0.01).all()
-
-
-def partly_random(backbone: str) -> State:
-    """Random values for the layers in use only: the classifier has a hundred million."""
-    generator = torch.Generator().manual_seed(2)
-    state = small_state(backbone)
-    for key, value in state.items():
-        if key.startswith("features"):
-            fan = math.prod(value.shape[1:]) if value.dim() > 1 else 100
-            state[key] = torch.randn(value.shape, generator=generator) * math.sqrt(2 / fan)
-    return state
 
 
 def test_arcface_is_that_of_the_plain_network() -> None:

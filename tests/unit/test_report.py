@@ -120,7 +120,7 @@ def test_a_long_film_lies_beside_the_page(tmp_path: Path) -> None:
 
 
 def test_the_mark_of_a_curve_stays_inside_the_chart() -> None:
-    """A peak at the very top has its label below the edge."""
+    """A peak at the very top has its label at the foot of its line."""
     curve = np.array([0.0, 0.2, 1.0])
 
     chart = curve_chart(
