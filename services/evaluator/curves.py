@@ -9,10 +9,10 @@ from services.evaluator.baselines import lip_distance, lips_of
 from services.evaluator.gather import Sight
 from services.evaluator.lip_sync.distances import MAX_SHIFT
 from services.evaluator.metric import Evidence, paired
-from services.evaluator.metrics.jitter import second_differences
 from services.evaluator.mouth_and_sound import OffsetCurve, offset_curve
+from services.evaluator.steadiness import second_differences
 from shared.contracts.tracked_dataset import FPS
-from shared.landmarks import mouth_opening
+from shared.landmarks import RIGID, mouth_opening
 from shared.media.audio import SAMPLE_RATE
 
 F32 = NDArray[np.float32]
@@ -64,7 +64,7 @@ def gather_curves(sight: Sight, evidence: Evidence) -> Curves:
             for track in tracks
         ]
     shaking = np.full(n_frames, np.nan)
-    shaking[1:-1] = second_differences(sight.video)[: max(n_frames - 2, 0)]
+    shaking[1:-1] = second_differences(sight.video, RIGID)[: max(n_frames - 2, 0)]
     sync = [
         None if isinstance(found, str) else found.distances.by_shift
         for found in (evidence.lip_sync, evidence.reference_lip_sync)

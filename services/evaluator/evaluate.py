@@ -160,7 +160,7 @@ def gather_evidence(
     audio = read_speech(inputs.audio, subject.file, len(sight.video.landmarks))
     looked = Looked(subject.file, reference, sight, audio)
     lip_sync = lip_sync_of(looked, models_dir)
-    tables = (inputs.openface, inputs.reference_openface)
+    ours, truth = inputs.openface, inputs.reference_openface
     return Evidence(
         fps=FPS,
         video=sight.video,
@@ -171,7 +171,7 @@ def gather_evidence(
         lip_sync=lip_sync.video,
         reference_lip_sync=lip_sync.reference,
         identity=identity_of(looked, models_dir),
-        action_units=read_action_units(*tables) if tables[0] and tables[1] else None,
+        action_units=read_action_units(ours, truth) if ours and truth else None,
         expressions=read_expressions(inputs.motion, dataset) if inputs.motion and dataset else None,
     )
 

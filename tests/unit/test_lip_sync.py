@@ -112,7 +112,7 @@ def clip(n_frames: int) -> tuple[list[U8], F32, F32]:
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(n_frames)]
     frames = [np.kron(small, np.ones((12, 12, 1), np.uint8)) for small in frames]
-    landmarks = np.tile(np.float32([100, 100, 0]), (n_frames, 478, 1))
+    landmarks = np.tile(np.array([100, 100, 0], np.float32), (n_frames, 478, 1))
     landmarks[:, FACE_OVAL[0], :2] = (40, 30)
     landmarks[:, FACE_OVAL[1], :2] = (150, 160)
     audio = rng.normal(0, 0.1, n_frames * 640).astype(np.float32)

@@ -1,6 +1,7 @@
 """LPIPS and ArcFace against plain references."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,12 +13,25 @@ from services.evaluator.networks.arcface import ArcFace, align_face
 from services.evaluator.networks.perceptual import LAYOUTS, load_perceptual
 from tests.published_parameters import State, partly_random, random_state, save_state
 
-ALEXNET = ((0, 4, 2), "M", (3, 1, 2), "M", (6, 1, 1), (8, 1, 1), (10, 1, 1))
-VGG16 = (
-    *((0, 1, 1), ((2, 1, 1), "T"), "M", (5, 1, 1), ((7, 1, 1), "T"), "M"),
-    *((10, 1, 1), (12, 1, 1), ((14, 1, 1), "T"), "M"),
-    *((17, 1, 1), (19, 1, 1), ((21, 1, 1), "T"), "M"),
-    *((24, 1, 1), (26, 1, 1), ((28, 1, 1), "T")),
+
+class Step(NamedTuple):
+    """One convolution, whether its features are taken, and whether pooling follows."""
+
+    layer: int
+    stride: int = 1
+    padding: int = 1
+    is_taken: bool = False
+    is_pooled: bool = False
+
+
+ALEXNET = (
+    Step(0, 4, 2, is_taken=True, is_pooled=True),
+    Step(3, 1, 2, is_taken=True, is_pooled=True),
+    *(Step(layer, is_taken=True) for layer in (6, 8, 10)),
+)
+VGG16 = tuple(
+    Step(layer, is_taken=layer in {2, 7, 14, 21, 28}, is_pooled=layer in {2, 7, 14, 21})
+    for layer in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 )
 
 
@@ -27,16 +41,12 @@ def plain_features(x: Tensor, s: State, name: str) -> list[Tensor]:
     x = (2 * x - 1 - shift) / torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1)
     taken = []
     for step in ALEXNET if name == "alexnet" else VGG16:
-        if step == "M":
-            x = max_pool2d(x, 3, 2) if name == "alexnet" else max_pool2d(x, 2, 2)
-            continue
-        is_taken = name == "alexnet" or step[1] == "T"
-        layer, stride, padding = step if isinstance(step[0], int) else step[0]
-        key = f"features.{layer}"
-        x = conv2d(x, s[f"{key}.weight"], s[f"{key}.bias"], stride=stride, padding=padding)
-        x = torch.clamp(x, min=0)
-        if is_taken:
+        weight, bias = s[f"features.{step.layer}.weight"], s[f"features.{step.layer}.bias"]
+        x = torch.clamp(conv2d(x, weight, bias, stride=step.stride, padding=step.padding), min=0)
+        if step.is_taken:
             taken.append(x)
+        if step.is_pooled:
+            x = max_pool2d(x, 3 if name == "alexnet" else 2, 2)
     return taken
 
 

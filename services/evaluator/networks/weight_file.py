@@ -34,8 +34,7 @@ def load_network(network: N, models_dir: Path, name: str, *, ignored: tuple[str,
     kept = {key: value for key, value in state.items() if not key.startswith(ignored or ("\0",))}
     check_state(name, kept, network.state_dict())
     network.load_state_dict(kept, strict=False)
-    for parameter in network.parameters():
-        parameter.requires_grad_(requires_grad=False)
+    network.requires_grad_(requires_grad=False)
     return network.eval()
 
 
