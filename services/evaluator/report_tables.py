@@ -36,6 +36,7 @@ BASELINE_WORDS = {
     "mean_mouth": "mean mouth",
     "still": "still mouth",
     "late": "truth, one frame late",
+    "mean": "the tracked mean",
     "capture": "the capture itself",
 }
 
@@ -82,14 +83,17 @@ def _about(score: Score, definition: Defined | None) -> str:
     """What the figure is, what it can be, and who says so."""
     said = [] if score.method is None else [f"{score.method}."]
     if definition is not None:
-        low, high = definition.bounds
-        ends = ["any" if end is None else number(end) for end in (low, high)]
         said.append(definition.meaning)
-        if definition.bounds != (None, None):
-            said.append(f"Range: {ends[0]} to {ends[1]}.")
+        said.append(_range(*definition.bounds))
         if definition.source:
             said.append(f"Source: {definition.source}.")
-    return f'<span class="what">{escape(" ".join(said))}</span>'
+    return f'<span class="what">{escape(" ".join(filter(None, said)))}</span>'
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "" if high is None else f"At most {number(high)}."
+    return f"From {number(low)} up." if high is None else f"From {number(low)} to {number(high)}."
 
 
 def _place(item: tuple[str, Score]) -> tuple[int, str]:

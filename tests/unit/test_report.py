@@ -84,7 +84,7 @@ def test_page_tells_figures_baselines_and_times(tmp_path: Path) -> None:
     assert "31.50 <small>dB</small>" in page
     assert 'mean mouth <span class="better">2.20' in page
     assert 'truth, one frame late <span class="worse">1.20' in page
-    assert "LMD: what it is Range: 0 to any. Source: Chen et al.." in page
+    assert "LMD: what it is From 0 up. Source: Chen et al.." in page
     assert "by S3FD." in page
     assert 'the capture itself <span class="worse">7.50' in page
     assert "61.0 s" in page

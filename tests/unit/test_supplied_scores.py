@@ -150,7 +150,7 @@ def test_a_motion_is_compared_with_the_held_out_frames(
     moved = np.square(1000 * (pair.driven_lips - pair.tracked_lips)[0]).sum(-1).max()
     assert float(moved) == pytest.approx(lips.value, rel=1e-4)
     assert 4 < float(moved) < 400  # 2 to 20 mm
-    assert 0.0 == lips.baselines["still"]
+    assert 0.0 == lips.baselines["mean"]
 
 
 def test_a_motion_of_another_head_is_refused(dataset: TrackedDataset, tmp_path: Path) -> None:

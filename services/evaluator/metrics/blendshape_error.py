@@ -1,7 +1,7 @@
 """Blendshape error: mean absolute difference of expression coefficients, driven against tracked.
 
 What drove the video's frames against what was tracked in the capture's; needs the motion and the
-tracked dataset. ``still`` beside it is the error of the tracked mean.
+tracked dataset. ``mean`` beside it is the error of the tracked mean.
 """
 
 import numpy as np
@@ -38,5 +38,5 @@ def score(evidence: Evidence) -> Score:
         details["mouth"] = float(error[use][:, is_mouth].mean())
     if not is_mouth.all():
         details["others"] = float(error[use][:, ~is_mouth].mean())
-    still = {"still": float(np.abs(tracked - tracked.mean(axis=0)).mean())}
-    return mean_score(values, measure, baselines=still, details=details)
+    trivial = {"mean": float(np.abs(tracked - tracked.mean(axis=0)).mean())}
+    return mean_score(values, measure, baselines=trivial, details=details)

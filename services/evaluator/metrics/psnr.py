@@ -7,7 +7,7 @@ KIND = "picture"
 UNIT = "dB"
 HIGHER_IS_BETTER = True
 RANGE = (None, 100.0)
-SOURCE = "ISO/IEC 29170-1; RGB, range 1, mean of the frames' decibels"
+SOURCE = "as the methods' own scripts: RGB, range 1, mean of the frames' decibels"
 
 LEAST_ERROR = 1e-10
 """Mean squared error below which frames count as equal: 100 dB, so that scores stay finite."""
