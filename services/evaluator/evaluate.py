@@ -117,8 +117,14 @@ def evaluate_video(
     )
     if not len(sight.video.landmarks):
         raise InvalidInput("unreadable_media", f"{subject.file.name} has no frames")
-    progress(0.7, "scoring")
-    evidence = gather_evidence(inputs, subject, sight, dataset, options.models_dir)
+    evidence = gather_evidence(
+        inputs,
+        subject,
+        sight,
+        dataset,
+        models_dir=options.models_dir,
+        progress=part_of(progress, 0.7, 0.8),
+    )
     scores = score_all(modules, sight, evidence, pairwise.unavailable)
     scores |= artefact_scores(subject.counts, sight.video, sight.reference)
     n_compared = len(sight.reference.landmarks) if sight.reference else len(sight.video.landmarks)
@@ -152,14 +158,16 @@ def gather_evidence(
     subject: Subject,
     sight: Sight,
     dataset: TrackedDataset | None,
+    *,
     models_dir: Path | None,
+    progress: Progress,
 ) -> Evidence:
     """Everything that track metrics may look at."""
     first = dataset.manifest.n_train if dataset else 0
     reference = None if inputs.reference is None else (inputs.reference, first)
     audio = read_speech(inputs.audio, subject.file, len(sight.video.landmarks))
     looked = Looked(subject.file, reference, sight, audio)
-    lip_sync = lip_sync_of(looked, models_dir)
+    lip_sync = lip_sync_of(looked, models_dir, progress)
     ours, truth = inputs.openface, inputs.reference_openface
     return Evidence(
         fps=FPS,

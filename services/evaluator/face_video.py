@@ -73,7 +73,9 @@ class FaceFilm:
         self._video.height = FACE_PX
         self._video.codec_context.flags |= Flags.bitexact
         self._video.codec_context.thread_count = 1  # x264 writes the number into the stream
-        self._sound = None if audio is None else np.round(audio * 32767).astype(np.int16)
+        self._sound = (
+            None if audio is None else np.round(audio.clip(-1, 1) * 32767).astype(np.int16)
+        )
         self._audio = None
         if self._sound is not None:
             self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")

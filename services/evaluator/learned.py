@@ -20,6 +20,7 @@ from services.evaluator.networks.weight_file import load_network
 from shared.contracts.tracked_dataset import FPS
 from shared.errors import MissingModel
 from shared.media.video import read_frames
+from shared.progress import Progress, part_of
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -62,8 +63,8 @@ def load_learned(modules: Mapping[str, ModuleType], models_dir: Path | None) -> 
     return found
 
 
-def lip_sync_of(looked: Looked, models_dir: Path | None) -> LipSyncPair:
-    """Run SyncNet on both videos.
+def lip_sync_of(looked: Looked, models_dir: Path | None, progress: Progress) -> LipSyncPair:
+    """Run SyncNet on both videos, each of which is read twice.
 
     Raises:
         InvalidInput: ``bad_model_file``.
@@ -77,18 +78,36 @@ def lip_sync_of(looked: Looked, models_dir: Path | None) -> LipSyncPair:
         return LipSyncPair(error.message, error.message)
     judged, truth = looked.sight.video.landmarks, looked.sight.reference
     video = measure_lip_sync(
-        lambda: islice(read_frames(looked.video, FPS), len(judged)), looked.audio, judged, models
+        _frames_of((looked.video, 0), len(judged), part_of(progress, 0.0, 0.5)),
+        looked.audio,
+        judged,
+        models,
     )
     if looked.reference is None or truth is None:
         return LipSyncPair(video, "there is no reference video")
-    source, first = looked.reference
     reference = measure_lip_sync(
-        lambda: islice(reference_frames(source, first), len(truth.landmarks)),
+        _frames_of(looked.reference, len(truth.landmarks), part_of(progress, 0.5, 1.0)),
         looked.audio,
         truth.landmarks,
         models,
     )
     return LipSyncPair(video, reference)
+
+
+def _frames_of(
+    source: tuple[Path, int], n_frames: int, progress: Progress
+) -> Callable[[], Iterator[U8]]:
+    """What opens a video, and tells how far two readings of it are."""
+    n_read = 0
+
+    def read() -> Iterator[U8]:
+        nonlocal n_read
+        for frame in islice(reference_frames(*source), n_frames):
+            progress(min(1.0, n_read / (2 * n_frames)), "measuring lip sync")
+            n_read += 1
+            yield frame
+
+    return read
 
 
 def identity_of(looked: Looked, models_dir: Path | None) -> F64 | str:
