@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from services.evaluator.report_tables import number
-from shared.contracts.scores import QUALITY_BELOW, Score
+from shared.contracts.scores import Score
 from shared.errors import InvalidInput
 
 
@@ -35,7 +35,8 @@ def require_quality(scores: Mapping[str, Score], min_quality: Mapping[str, float
     """
     if below := shortfalls(scores, min_quality):
         raise InvalidInput(
-            QUALITY_BELOW, f"{'; '.join(below)}; the report shows where, lower the bars or mend it"
+            "quality_below",
+            f"{'; '.join(below)}; the report shows where, lower the bars or mend it",
         )
 
 

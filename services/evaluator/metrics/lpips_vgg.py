@@ -1,6 +1,7 @@
 """LPIPS over VGG-16, version 0.1: the variant of GaussianAvatars' and 2DGS's tables.
 
-Its figures are greater than those over AlexNet and must not be compared with them.
+Its figures must not be compared with those over AlexNet, and it is some twenty times the work: put
+its files into the models folder only where that is affordable.
 """
 
 from pathlib import Path
