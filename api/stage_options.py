@@ -31,6 +31,7 @@ def avatar_stage_options(chosen: AvatarOptions, catalog: Catalog) -> StageOption
         },
         "fit_motion": {"seed": chosen.seed},
         "render_heldout": rasterizer,
+        **_bars(chosen.min_quality, catalog),
     }
 
 
@@ -53,7 +54,15 @@ def video_stage_options(chosen: VideoOptions, catalog: Catalog) -> StageOptions:
             **height,
             **_rasterizer(chosen.rasterizer, catalog),
         },
+        **_bars(chosen.min_quality, catalog),
     }
+
+
+def _bars(min_quality: Mapping[str, float], catalog: Catalog) -> dict[str, dict[str, Any]]:
+    """Options of the stage that scores, where a bar is set."""
+    for name in min_quality:
+        _check_plugin("options.min_quality", name, catalog.metrics)
+    return {"score": {"min_quality": dict(min_quality)}} if min_quality else {}
 
 
 def _rasterizer(name: str | None, catalog: Catalog) -> dict[str, str]:

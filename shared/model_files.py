@@ -38,6 +38,7 @@ class FoundModelFile(NamedTuple):
 
 
 _FLAME_READER = ("shared.scanned_heads.flame_file",)
+_LPIPS_READER = ("services.evaluator.networks.perceptual",)
 LEDGER = (
     ModelFile(
         "ict_facekit_light.npz",
@@ -162,18 +163,49 @@ LEDGER = (
         "metrics: LSE-C and LSE-D",
         "MIT code; weights for research",
         "www.robots.ox.ac.uk/~vgg/software/lipsync",
+        read_by=("services.evaluator.networks.syncnet",),
     ),
     ModelFile(
         "sfd_face.pth",
         "metrics: the face detector (S3FD) that SyncNet expects",
         "MIT code; weights for research",
         "www.robots.ox.ac.uk/~vgg/software/lipsync",
+        read_by=("services.evaluator.networks.s3fd",),
     ),
     ModelFile(
         "lpips_alex.pth",
-        "metric: LPIPS",
+        "metric: LPIPS, with the file below (published as lpips/weights/v0.1/alex.pth)",
         "BSD-2-Clause",
         "github.com/richzhang/PerceptualSimilarity",
+        read_by=_LPIPS_READER,
+    ),
+    ModelFile(
+        "alexnet-owt-7be5be79.pth",
+        "metric: LPIPS's AlexNet",
+        "BSD-3-Clause",
+        "pytorch.org (torchvision's AlexNet)",
+        read_by=_LPIPS_READER,
+    ),
+    ModelFile(
+        "lpips_vgg.pth",
+        "metric: LPIPS over VGG, with the file below (published as lpips/weights/v0.1/vgg.pth)",
+        "BSD-2-Clause",
+        "github.com/richzhang/PerceptualSimilarity",
+        read_by=_LPIPS_READER,
+    ),
+    ModelFile(
+        "vgg16-397923af.pth",
+        "metric: LPIPS's VGG-16",
+        "BSD-3-Clause",
+        "pytorch.org (torchvision's VGG-16)",
+        read_by=_LPIPS_READER,
+    ),
+    ModelFile(
+        "arcface_r50.pth",
+        "metric: identity (a backbone.pth of an IResNet-50, renamed)",
+        "MIT code; weights for research",
+        "github.com/deepinsight/insightface (arcface_torch model zoo)",
+        read_by=("services.evaluator.networks.arcface",),
     ),
 )
 

@@ -1,9 +1,11 @@
 """The rules of single attempts that the state machine applies: commands, folders, waiting times."""
 
 import zlib
+from collections.abc import Mapping
 from datetime import timedelta
 
 from api.jobs.job import (
+    Failure,
     Job,
     Stage,
     StageStatus,
@@ -13,6 +15,8 @@ from api.jobs.job import (
 )
 from api.jobs.signals import Announce, JobCommand, RemoveFolder
 from shared.contracts.command import CancelStage, RunStage
+from shared.contracts.event import Fact
+from shared.contracts.scores import QUALITY_BELOW
 
 DISPATCH_PATIENCE = timedelta(seconds=60)
 """A command that an idle worker has not taken up for so long is lost."""
@@ -95,6 +99,25 @@ def progress_line(before: Job, after: Job, stage: Stage) -> tuple[JobCommand, ..
         "message": stage.message,
     }
     return (Announce("job.progress", data),)
+
+
+def below_quality(stage: str, facts: Mapping[str, Fact]) -> Failure | None:
+    """Why a job fails whose video was made and scored, but does not reach its bars."""
+    below = facts.get(QUALITY_BELOW)
+    if below is None:
+        return None
+    scores = {
+        name: float(value)
+        for name, value in facts.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name != "n_frames"
+    }
+    return Failure(
+        code=QUALITY_BELOW,
+        message=f"{below}; lower the bars of min_quality, or choose another capture or preset",
+        retryable=False,
+        stage=stage,
+        scores=scores,
+    )
 
 
 def _resolve(job: Job, source: str) -> str:

@@ -63,6 +63,8 @@ class Failure:
     retryable: bool
     """Whether the same request may succeed later."""
     stage: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Of a video that did not reach the bars of its job."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,6 +204,7 @@ def _heldout_stages() -> tuple[StageSpec, ...]:
                 "video": "stage:render_heldout",
                 "reference": "job:capture",
                 "dataset": "stage:preprocess",
+                "motion": "stage:respeak",
             },
             share=0.5,
         ),

@@ -13,12 +13,13 @@ waiting ─needs─▶ ready ─dispatch─▶ dispatched ─start─▶ running
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from api.jobs.attempt_rules import (
     CANCEL_GRACE,
     DISPATCH_PATIENCE,
     back_off,
+    below_quality,
     cancel_command,
     folder_of_dead_attempt,
     kept_checkpoints,
@@ -137,7 +138,9 @@ def _dispatch(job: Job, stage: Stage, now: datetime) -> Advance:
 def _hear(job: Job, stage: Stage, event: WorkerEvent, now: datetime) -> Advance:
     """Believe what a worker says of the present attempt."""
     if isinstance(event, StageSucceeded):
-        return _succeed(job, stage, event, now)
+        below = below_quality(stage.name, event.facts)
+        done = _succeed(job, stage, event, now)
+        return _try_again(job, stage, below, now) if below else done
     if isinstance(event, StageFailed):
         failure = Failure(
             code=event.code, message=event.message, retryable=event.retryable, stage=stage.name
@@ -248,7 +251,10 @@ def _fail(job: Job, stage: Stage, failure: Failure, now: datetime) -> Advance:
                 commands += [cancel_command(job, each), folder_of_dead_attempt(job, each)]
             stages.append(replace(each, status=StageStatus.canceled, lease_until=None))
     commands += kept_checkpoints(job)
-    commands.append(Announce("job.failed", {"code": failure.code, "retryable": failure.retryable}))
+    told: dict[str, Any] = {"code": failure.code, "retryable": failure.retryable}
+    if failure.scores:
+        told["scores"] = dict(failure.scores)
+    commands.append(Announce("job.failed", told))
     failed = replace(
         job, stages=tuple(stages), status=JobStatus.failed, failure=failure, finished_at=now
     )

@@ -1,14 +1,14 @@
 """Avatars: what can be asked for, and what is answered."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from api.db.records import ResourceStatus
 from api.schemas.consents import ConsentRequest
 from api.schemas.links import FileLink, Links
-from api.schemas.model import AnswerBody, Labels, Name, RequestBody, UploadId, id_field
+from api.schemas.model import AnswerBody, Labels, MinQuality, Name, RequestBody, UploadId, id_field
 
 Preset = Literal["draft", "standard", "high"]
 PluginName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -31,6 +31,15 @@ class AvatarOptions(RequestBody):
     """Rasterizer; the operator's default when not given."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of everything random."""
+    min_quality: MinQuality = Field(default_factory=dict)
+    """Bars of the re-spoken held-out part, which ``holdout_seconds`` keeps: the job fails with
+    ``quality_below`` where a metric is worse."""
+
+    @model_validator(mode="after")
+    def _bars_need_a_measure(self) -> Self:
+        if self.min_quality and not self.holdout_seconds:
+            raise ValueError("min_quality is measured on held-out seconds: set holdout_seconds too")
+        return self
 
 
 class AvatarRequest(RequestBody):

@@ -22,6 +22,8 @@ class JobFailure(AnswerBody):
     """Whether the same request may succeed later."""
     stage: str
     """Where it failed."""
+    scores: dict[str, float] | None
+    """With ``quality_below`` the figures that were measured, by metric."""
 
 
 class StageBody(AnswerBody):

@@ -73,6 +73,11 @@ Label = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1F\x7F]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
 Labels = Annotated[dict[LabelName, Label], Field(max_length=32)]
 """A caller's own words on something; returned as they are."""
+MinQuality = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], float], Field(max_length=32)
+]
+"""Bars by metric: least value where higher is better, greatest where lower is, greatest distance
+from zero where neither. What cannot be measured has not reached its bar."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """64 lower-case hexadecimal digits."""
 

@@ -8,7 +8,16 @@ from pydantic import ConfigDict, Field
 from api.db.records import ResourceStatus
 from api.schemas.avatars import PluginName
 from api.schemas.links import FileLink, Links
-from api.schemas.model import AnswerBody, AvatarId, Labels, Name, RequestBody, UploadId, id_field
+from api.schemas.model import (
+    AnswerBody,
+    AvatarId,
+    Labels,
+    MinQuality,
+    Name,
+    RequestBody,
+    UploadId,
+    id_field,
+)
 
 _ID, _AVATAR = "vid_01jd5xt5b6c7d8e9f0g1h2j3k4", "ava_01jd5xr0a1b2c3d4e5f6g7h8j9"
 _JOB, _SPEECH = "job_01jd5xt6c4e9h2k6n8q0s3v5w7", "upl_01jd5xs3d4e5f6g7h8j9k0m1n2"
@@ -31,6 +40,8 @@ class VideoOptions(RequestBody):
     """Rasterizer; the operator's default when not given."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Decides when the eyes blink and where the loop of the head pose begins."""
+    min_quality: MinQuality = Field(default_factory=dict)
+    """Bars of the video: the job fails with ``quality_below`` where a metric is worse."""
 
 
 class VideoRequest(RequestBody):

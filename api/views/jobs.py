@@ -42,6 +42,7 @@ def job_body(job: Job, address: str, updated_at: datetime, queue_position: int |
             message=failure.message,
             retryable=failure.retryable,
             stage=failure.stage,
+            scores=dict(failure.scores) or None,
         ),
         stages=[_stage_body(one) for one in job.stages],
         trace_id=trace.trace_id if trace else None,

@@ -8,7 +8,9 @@ from services.evaluator.charts import nice_ticks
 from services.evaluator.report_style import CSS
 
 _WIDTH, _HEIGHT = 460, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 30, 54
+_LETTER = 12
+"""Height of a label."""
 _WORDS = {
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
@@ -113,7 +115,7 @@ def _chart(lines: dict[str, Points], worst: str | None) -> str:
     for length in sorted(set(xs)):
         x, _ = place(length, low)
         parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 18}" text-anchor="middle">'
+            f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 14}" text-anchor="middle">'
             f"{length:g} s</text>"
         )
     for subject, points in lines.items():
@@ -127,8 +129,11 @@ def _chart(lines: dict[str, Points], worst: str | None) -> str:
             f'<circle class="line {style}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in spots
         ]
         x, y = spots[-1]
+        # On the side that the curve does not come from; the margins leave room for both.
+        rises = len(spots) == 1 or spots[-2][1] >= y
+        label = y - 9 if rises else y + 9 + _LETTER / 2
         parts.append(
-            f'<text class="tick" x="{x - 6:.1f}" y="{y - 8:.1f}" text-anchor="end">'
+            f'<text class="tick name" x="{x - 6:.1f}" y="{label:.1f}" text-anchor="end">'
             f"{escape(subject)}</text>"
         )
     return "".join([*parts, "</svg>"])

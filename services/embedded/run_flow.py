@@ -4,6 +4,7 @@ A step whose inputs and options have not changed is not done again (``step.py``)
 run goes on where it stopped.
 """
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from services.trainer.options import Preset
 from shared.contracts.artifact import read_manifest
 from shared.contracts.tracked_dataset import TrackedDatasetManifest
 from shared.errors import InvalidInput
+from shared.settings import read_settings
 
 
 class RunOptions(BaseModel):
@@ -201,15 +203,17 @@ def _evaluate_step(flow: Flow, kind: str, video: Path, runner: StepRunner) -> St
 
     is_heldout = kind != "video"
     scores = video.with_name(video.name.replace("video", "scores"))
+    motion = video.with_name(video.name.replace("video", "motion")) if is_heldout else None
     judged = EvaluateInputs(
         video=video,
         reference=flow.capture if is_heldout else None,
         dataset=flow.dataset,
+        motion=motion,
     )
     label = f"held-out part, {kind}" if is_heldout else "the speech"
-    options = EvaluateOptions(label=label)
+    options = EvaluateOptions(label=label, models_dir=read_settings(os.environ).models_dir)
     notes = selfdriven_notes(flow.out) if kind == "spoken" else []
     told = options.model_copy(update={"stage_seconds": dict(runner.seconds), "notes": notes})
     run = partial(evaluate_video, judged, told, scores)
-    inputs = (video, flow.dataset, *((flow.capture,) if is_heldout else ()))
+    inputs = (video, flow.dataset, *((flow.capture, motion) if motion else ()))
     return Step(f"evaluate {kind}", ("services/evaluator", "shared"), scores, inputs, options, run)

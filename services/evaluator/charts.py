@@ -12,6 +12,8 @@ WIDTH, HEIGHT = 960, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 26
 _EDGE = 14
 """Half the width of a label, in the same units."""
+_LETTER = 12
+"""Height of a label."""
 
 
 class Line(NamedTuple):
@@ -28,6 +30,14 @@ class Band(NamedTuple):
 
     start: float
     end: float
+    label: str
+
+
+class Point(NamedTuple):
+    """A place of a curve to point out."""
+
+    x: float
+    y: float
     label: str
 
 
@@ -48,40 +58,91 @@ def line_chart(
         band: Span to point out.
         floor: Lowest value of the axis; that of the curves when not given.
     """
-    values = np.concatenate([line.values for line in lines])
-    finite = values[np.isfinite(values)]
-    if not finite.size:
+    n_frames = max((len(line.values) for line in lines), default=0)
+    frame = _frame(lines, floor)
+    if frame is None:
         return ""
-    n_frames = max(len(line.values) for line in lines)
-    low = float(finite.min()) if floor is None else floor
-    ticks = nice_ticks(low, float(finite.max()))
-    low, high = min(low, ticks[0]), max(float(finite.max()), ticks[-1])
     x = _LEFT + (WIDTH - _LEFT - _RIGHT) * np.arange(n_frames) / max(n_frames - 1, 1)
+    ground = "" if area is None else _area(x[: len(area)], area)
+    if band is not None:
+        ground += _band(band, fps, n_frames)
+    seconds = _across(0.0, (n_frames - 1) / fps, "s")
+    keys = '<span class="key area">loudness of the sound</span>' if area is not None else ""
+    return _chart(lines, frame, x, ground=ground, across=seconds, keys=keys)
 
-    def y(value: F64 | float) -> F64:
-        share = (np.asarray(value, dtype=np.float64) - low) / max(high - low, 1e-9)
+
+def curve_chart(lines: list[Line], at: F64, unit: str, *, mark: Point | None = None) -> str:
+    """Curves over something else than time.
+
+    Args:
+        lines: Curves with one value per place.
+        at: The places, ascending. [K]
+        unit: Of the places.
+        mark: A place of a curve to point out.
+    """
+    frame = _frame(lines, None)
+    if frame is None:
+        return ""
+    low, high = float(at[0]), float(at[-1])
+    x = _LEFT + (WIDTH - _LEFT - _RIGHT) * (at - low) / max(high - low, 1e-9)
+    ground = ""
+    if mark is not None:
+        place = _LEFT + (WIDTH - _LEFT - _RIGHT) * (mark.x - low) / max(high - low, 1e-9)
+        height = float(frame.y(mark.y))
+        # At the end of the line that is far from the spot, where a peak or a dip leaves room.
+        is_right = place > WIDTH / 2
+        text_x, anchor = (place - 9, "end") if is_right else (place + 9, "start")
+        text_y = HEIGHT - _BOTTOM - _LETTER / 2 if height < HEIGHT / 2 else _TOP + _LETTER
+        ground = (
+            f'<line class="grid mark" x1="{place:.1f}" x2="{place:.1f}" y1="{_TOP}" '
+            f'y2="{HEIGHT - _BOTTOM}"/><circle class="spot" cx="{place:.1f}" cy="{height:.1f}" '
+            f'r="4"/><text class="tick name" x="{text_x:.1f}" y="{text_y:.1f}" '
+            f'text-anchor="{anchor}">{escape(mark.label)}</text>'
+        )
+    return _chart(lines, frame, x, ground=ground, across=_across(low, high, unit))
+
+
+class _Frame(NamedTuple):
+    """The vertical axis."""
+
+    low: float
+    high: float
+    ticks: list[float]
+
+    def y(self, value: F64 | float) -> F64:
+        share = (np.asarray(value, dtype=np.float64) - self.low) / max(self.high - self.low, 1e-9)
         return np.asarray(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share)
 
-    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">']
-    if area is not None:
-        parts.append(_area(x[: len(area)], area))
-    if band is not None:
-        parts.append(_band(band, fps, n_frames))
-    for tick in ticks:
-        at = float(y(tick))
+
+def _frame(lines: list[Line], floor: float | None) -> _Frame | None:
+    """The axis that holds all curves; None when they have no value."""
+    values = np.concatenate([np.zeros(0), *(line.values for line in lines)])
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    low = float(finite.min()) if floor is None else floor
+    ticks = nice_ticks(low, float(finite.max()))
+    return _Frame(min(low, ticks[0]), max(float(finite.max()), ticks[-1]), ticks)
+
+
+def _chart(
+    lines: list[Line], frame: _Frame, x: F64, *, ground: str, across: str, keys: str = ""
+) -> str:
+    """Axes, ground and curves, the legend above; ``x`` has the places of the longest curve."""
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">', ground]
+    for tick in frame.ticks:
+        at = float(frame.y(tick))
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
             f'<text class="tick" x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>'
         )
-    parts.append(_seconds(n_frames, fps))
+    parts.append(across)
     for line in lines:
-        path = _path(x[: len(line.values)], y(line.values))
+        path = _path(x[: len(line.values)], frame.y(line.values))
         parts.append(f'<path class="line {line.style}" d="{path}"/>')
     parts.append("</svg>")
     legend = "".join(f'<span class="key {line.style}">{escape(line.name)}</span>' for line in lines)
-    if area is not None:
-        legend += '<span class="key area">loudness of the sound</span>'
-    return f'<p class="legend">{legend}</p>' + "".join(parts)
+    return f'<p class="legend">{legend}{keys}</p>' + "".join(parts)
 
 
 def bar_rows(values: dict[str, float], unit: str) -> str:
@@ -136,14 +197,14 @@ def _band(band: Band, fps: int, n_frames: int) -> str:
     )
 
 
-def _seconds(n_frames: int, fps: int) -> str:
-    duration = (n_frames - 1) / fps
+def _across(low: float, high: float, unit: str) -> str:
+    """Labels of the horizontal axis."""
     labels = []
-    for second in nice_ticks(0.0, max(duration, 1e-3), 8):
-        at = _LEFT + (WIDTH - _LEFT - _RIGHT) * second / max(duration, 1e-9)
+    for tick in nice_ticks(low, max(high, low + 1e-3), 8):
+        at = _LEFT + (WIDTH - _LEFT - _RIGHT) * (tick - low) / max(high - low, 1e-9)
         anchor = "middle" if at < WIDTH - _RIGHT - _EDGE else "end"
         labels.append(
             f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
-            f"{second:g} s</text>"
+            f"{tick:g} {unit}</text>"
         )
     return "".join(labels)

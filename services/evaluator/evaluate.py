@@ -1,6 +1,7 @@
 """Video -> scores: every figure of ``metrics/`` and of ``artefacts.py``, and a report to read."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, cast
@@ -10,30 +11,30 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from services.evaluator.artefacts import DESCRIPTIONS, artefact_scores, read_counts
-from services.evaluator.baselines import lip_distance, lips_of
-from services.evaluator.face_crop import Square, face_square, mid_square
-from services.evaluator.gather import PairMetrics, Sight, look, reference_frames
+from services.evaluator.curves import gather_curves, stored_curves
+from services.evaluator.gather import PairMetrics, Sight, look
+from services.evaluator.learned import identity_of, lip_sync_of, load_learned
+from services.evaluator.looked import Looked
 from services.evaluator.metric import (
     Evidence,
     FaceTrack,
     Measure,
     RegionMetric,
     mean_score,
-    paired,
     unavailable,
 )
 from services.evaluator.region_masks import region_masks, region_score
-from services.evaluator.report import Curves, Report, write_report
-from services.evaluator.strips import Pictures, Strip, fetch, speech_cells, worst_second
+from services.evaluator.report import Definition, Report, write_report
+from services.evaluator.showing import show
+from services.evaluator.supplied import read_action_units, read_expressions
 from shared.contracts.artifact import MANIFEST, TIMING, read_manifest, write_manifest
 from shared.contracts.scores import Score, ScoresManifest
 from shared.contracts.tracked_dataset import FPS
 from shared.contracts.video import VideoManifest
 from shared.dataset_reader import TrackedDataset, open_dataset
 from shared.errors import InvalidInput
-from shared.landmarks import mouth_opening
 from shared.media.audio import SAMPLE_RATE, fit_length, read_audio
-from shared.media.video import probe_video, read_frames
+from shared.media.video import probe_video
 from shared.plugins import load_plugin, plugin_names
 from shared.progress import Progress, part_of
 
@@ -41,9 +42,6 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 METRICS = "services.evaluator.metrics"
-QUIET_DB = -45.0
-"""Loudness below it is drawn as silence."""
-FACE_MARGIN = 1.25
 
 
 class EvaluateOptions(BaseModel):
@@ -59,6 +57,10 @@ class EvaluateOptions(BaseModel):
     """How long the stages before took, for the report."""
     notes: list[str] = []
     """Sentences that the report shows under its title."""
+    models_dir: Path | None = None
+    """Where the operator's weights lie; None computes nothing that needs any."""
+    min_quality: dict[str, float] = {}
+    """Bars by metric: least value where higher is better, greatest where lower is."""
 
 
 class EvaluateInputs(NamedTuple):
@@ -72,6 +74,12 @@ class EvaluateInputs(NamedTuple):
     """The speech, where the video's own sound shall not be used."""
     dataset: Path | None = None
     """Tracked dataset: where the held-out part begins, and the training frames' mouths."""
+    motion: Path | None = None
+    """What drove the video; with ``dataset``, compared with what was tracked in its frames."""
+    openface: Path | None = None
+    """OpenFace's table of the video's frames."""
+    reference_openface: Path | None = None
+    """OpenFace's table of the same frames of the capture."""
 
 
 class Subject(NamedTuple):
@@ -97,33 +105,35 @@ def evaluate_video(
     reference = None if inputs.reference is None else (inputs.reference, first)
     modules = {name: load_plugin(METRICS, name) for name in plugin_names(METRICS)}
     tracker = load_plugin("shared.trackers", options.tracker)
+    pairwise = load_learned(_of_kind(modules, "learned"), options.models_dir)
+    pictures = {name: each.compare for name, each in _of_kind(modules, "picture").items()}
     sight = look(
         subject.file,
         reference,
-        PairMetrics(_of_kind(modules, "picture"), _of_kind(modules, "region")),
+        PairMetrics(pictures | pairwise.compare, _of_kind(modules, "region")),
         tracker,
-        part_of(progress, 0.0, 0.8),
+        part_of(progress, 0.0, 0.7),
         labels=region_masks(dataset, first) if dataset else None,
     )
     if not len(sight.video.landmarks):
         raise InvalidInput("unreadable_media", f"{subject.file.name} has no frames")
-    evidence = Evidence(
-        fps=FPS,
-        video=sight.video,
-        reference=sight.reference,
-        training=training_track(dataset) if dataset else None,
-        audio=read_speech(inputs.audio, subject.file, len(sight.video.landmarks)),
-        render_seconds=subject.render_seconds,
+    evidence = gather_evidence(
+        inputs,
+        subject,
+        sight,
+        dataset,
+        models_dir=options.models_dir,
+        progress=part_of(progress, 0.7, 0.8),
     )
-    scores = score_all(modules, sight, evidence)
+    scores = score_all(modules, sight, evidence, pairwise.unavailable)
     scores |= artefact_scores(subject.counts, sight.video, sight.reference)
     n_compared = len(sight.reference.landmarks) if sight.reference else len(sight.video.landmarks)
     manifest = ScoresManifest(video=options.label, n_frames=n_compared, scores=scores)
     curves = gather_curves(sight, evidence)
     out.mkdir(parents=True, exist_ok=True)
-    np.savez(out / "curves.npz", **{k: v for k, v in curves._asdict().items() if v is not None})
-    strips = fetch_strips(subject.file, reference, sight, curves, part_of(progress, 0.8, 0.98))
-    descriptions = {name: first_sentence(each) for name, each in modules.items()} | DESCRIPTIONS
+    np.savez(out / "curves.npz", **stored_curves(curves))
+    seen = Looked(subject.file, reference, sight, evidence.audio)
+    shown = show(seen, curves, out, part_of(progress, 0.8, 0.98))
     write_report(
         out / "report.html",
         Report(
@@ -131,9 +141,9 @@ def evaluate_video(
             notes=options.notes,
             size=sight.video_size,
             manifest=manifest,
-            descriptions=descriptions,
+            definitions=definitions(modules),
             curves=curves,
-            strips=strips,
+            shown=shown,
             stage_seconds=options.stage_seconds,
         ),
     )
@@ -141,6 +151,37 @@ def evaluate_video(
     write_manifest(out, manifest)
     progress(1.0, "scored")
     return manifest
+
+
+def gather_evidence(
+    inputs: EvaluateInputs,
+    subject: Subject,
+    sight: Sight,
+    dataset: TrackedDataset | None,
+    *,
+    models_dir: Path | None,
+    progress: Progress,
+) -> Evidence:
+    """Everything that track metrics may look at."""
+    first = dataset.manifest.n_train if dataset else 0
+    reference = None if inputs.reference is None else (inputs.reference, first)
+    audio = read_speech(inputs.audio, subject.file, len(sight.video.landmarks))
+    looked = Looked(subject.file, reference, sight, audio)
+    lip_sync = lip_sync_of(looked, models_dir, progress)
+    ours, truth = inputs.openface, inputs.reference_openface
+    return Evidence(
+        fps=FPS,
+        video=sight.video,
+        reference=sight.reference,
+        training=training_track(dataset) if dataset else None,
+        audio=audio,
+        render_seconds=subject.render_seconds,
+        lip_sync=lip_sync.video,
+        reference_lip_sync=lip_sync.reference,
+        identity=identity_of(looked, models_dir),
+        action_units=read_action_units(ours, truth) if ours and truth else None,
+        expressions=read_expressions(inputs.motion, dataset) if inputs.motion and dataset else None,
+    )
 
 
 def open_subject(video: Path) -> Subject:
@@ -181,8 +222,13 @@ def read_speech(audio: Path | None, video: Path, n_frames: int) -> F32 | None:
     return fit_length(samples, n_frames * SAMPLE_RATE // FPS)
 
 
-def score_all(modules: dict[str, ModuleType], sight: Sight, evidence: Evidence) -> dict[str, Score]:
-    """All metrics by name."""
+def score_all(
+    modules: dict[str, ModuleType],
+    sight: Sight,
+    evidence: Evidence,
+    not_loaded: Mapping[str, str],
+) -> dict[str, Score]:
+    """All metrics by name; ``not_loaded`` has why learned ones cannot be computed."""
     scores: dict[str, Score] = {}
     for name, module in modules.items():
         if module.KIND == "track":
@@ -192,8 +238,8 @@ def score_all(modules: dict[str, ModuleType], sight: Sight, evidence: Evidence) 
             scores[name] = region_score(cast(RegionMetric, module), sight.regions.get(name))
             continue
         measure = Measure(module.UNIT, module.HIGHER_IS_BETTER)
-        if sight.not_compared:
-            scores[name] = unavailable(measure, sight.not_compared)
+        if reason := sight.not_compared or not_loaded.get(name):
+            scores[name] = unavailable(measure, reason)
         else:
             scores[name] = mean_score(sight.pictures[name], measure, baselines={}, details={})
     return scores
@@ -204,67 +250,13 @@ def _of_kind(modules: dict[str, ModuleType], kind: str) -> dict[str, Any]:
     return {name: each for name, each in modules.items() if kind == each.KIND}
 
 
-def gather_curves(sight: Sight, evidence: Evidence) -> Curves:
-    """Per-frame values that the report draws."""
-    n_frames = len(sight.video.landmarks)
-    lips: F64 | None = None
-    opening: F64 | None = None
-    if sight.reference is not None:
-        preds, target = paired(sight.video, sight.reference)
-        lips = lip_distance(lips_of(preds), lips_of(target))
-        opening = mouth_opening(sight.reference.landmarks).astype(np.float64)
-    return Curves(
-        opening=mouth_opening(sight.video.landmarks).astype(np.float64),
-        reference_opening=opening,
-        loudness=None if evidence.audio is None else frame_loudness(evidence.audio, n_frames),
-        psnr=None if sight.not_compared else sight.pictures.get("psnr"),
-        ssim=None if sight.not_compared else sight.pictures.get("ssim"),
-        lip_distance=lips,
-    )
-
-
-def frame_loudness(audio: F32, n_frames: int) -> F64:
-    """Loudness of each frame's sound, 0 (silence) to 1 (the loudest frame). [T]"""
-    hop = SAMPLE_RATE // FPS
-    power = np.square(audio[: n_frames * hop].reshape(n_frames, hop).astype(np.float64)).mean(1)
-    level = 10 * np.log10(power / max(float(power.max()), 1e-10) + 1e-10)
-    return np.asarray(np.clip(1 - level / QUIET_DB, 0, 1))
-
-
-def fetch_strips(
-    video: Path,
-    reference: tuple[Path, int] | None,
-    sight: Sight,
-    curves: Curves,
-    progress: Progress,
-) -> dict[str, Pictures]:
-    """Pictures of the face at speech peaks and pauses, and of all of the worst second.
-
-    Without figures to find the worst by, all of the picture is shown at peaks and pauses.
-    """
-    progress(0.0, "cutting strips")
-    sides = [(sight.video, sight.video_size), (sight.reference, sight.reference_size)]
-    faces: list[Square | None] = []
-    wholes: list[Square | None] = []
-    for track, size in sides:
-        whole = mid_square(*size) if size else None
-        face = face_square(track.landmarks, FACE_MARGIN) if track else None
-        wholes.append(whole)
-        faces.append(face or whole)
-    activity = curves.opening if curves.loudness is None else curves.loudness
-    n_paired = min(len(each.landmarks) for each, _ in sides if each is not None)
-    strips: dict[str, Strip] = {}
-    cells = speech_cells(np.nan_to_num(activity[:n_paired]), FPS)
-    if faces[0] is not None:
-        strips["speech"] = Strip(cells, faces[0], faces[1])
-    if curves.psnr is not None and wholes[0] is not None:
-        strips["worst"] = Strip(worst_second(curves.psnr, FPS), wholes[0], wholes[1])
-    elif wholes[0] is not None:
-        strips["whole"] = Strip(cells, wholes[0], wholes[1])
-    frames = reference_frames(*reference) if reference else iter(())
-    found = fetch(strips, read_frames(video, FPS), frames)
-    progress(1.0, "cutting strips")
-    return found
+def definitions(modules: Mapping[str, ModuleType]) -> dict[str, Definition]:
+    """What each figure is, from its file; of the artefacts, from their own words."""
+    found = {
+        name: Definition(first_sentence(each), each.RANGE, each.SOURCE)
+        for name, each in modules.items()
+    }
+    return found | {name: Definition(text, (0.0, None), "") for name, text in DESCRIPTIONS.items()}
 
 
 def first_sentence(module: ModuleType) -> str:

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -46,7 +46,14 @@ def mid_square(width: int, height: int) -> Square:
 
 def cut_square(frame: U8, square: Square, size: int) -> U8:
     """Cut and resample; what lies outside of the frame is black. -> [size, size, 3]"""
-    left, top = round(square.left), round(square.top)
     side = max(1, round(square.side))
-    cut = Image.fromarray(frame).crop((left, top, left + side, top + side))
-    return np.asarray(cut.resize((size, size), Image.Resampling.LANCZOS))
+    left, top = round(square.left), round(square.top)
+    inside = frame[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    if inside.shape[:2] != (side, side):
+        cut = np.zeros((side, side, 3), np.uint8)
+        if inside.size:
+            rows, columns = inside.shape[:2]
+            cut[max(-top, 0) :, max(-left, 0) :][:rows, :columns] = inside
+        inside = cut
+    method = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(inside, (size, size), interpolation=method), dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Looks once at a video and its reference, side by side, and keeps figures instead of frames."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, tee
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.evaluator.metric import FaceTrack, PictureMetric, RegionMetric
+from services.evaluator.metric import Compare, FaceTrack, RegionMetric
 from shared.contracts.tracked_dataset import FPS
 from shared.errors import InvalidInput
 from shared.landmarks import N_LANDMARKS
@@ -42,6 +43,13 @@ class Sight(NamedTuple):
     reference_size: tuple[int, int] | None
 
 
+class _Seen(NamedTuple):
+    """A frame, and the face in it."""
+
+    frame: U8
+    landmarks: F32 | None
+
+
 class _Side:
     """One of the two videos: its frames, and the landmarks seen so far."""
 
@@ -53,15 +61,17 @@ class _Side:
         self.landmarks: list[F32] = []
         self.size: tuple[int, int] | None = None
 
-    def next(self) -> U8 | None:
+    def look(self) -> _Seen | None:
+        """Read a frame and find its face, without keeping either."""
         frame = next(self._frames, None)
-        if frame is None:
-            return None
-        found = next(self._tracked)
+        return None if frame is None else _Seen(frame, next(self._tracked))
+
+    def keep(self, seen: _Seen) -> U8:
+        """Count the frame as one of the video's."""
         nobody = np.full((N_LANDMARKS, 3), np.nan, np.float32)
-        self.landmarks.append(nobody if found is None else found)
-        self.size = self.size or (frame.shape[1], frame.shape[0])
-        return frame
+        self.landmarks.append(nobody if seen.landmarks is None else seen.landmarks)
+        self.size = self.size or (seen.frame.shape[1], seen.frame.shape[0])
+        return seen.frame
 
     def track(self) -> FaceTrack:
         landmarks = np.stack(self.landmarks) if self.landmarks else np.zeros((0, N_LANDMARKS, 3))
@@ -69,9 +79,9 @@ class _Side:
 
 
 class PairMetrics(NamedTuple):
-    """Metrics on pairs of frames, by name."""
+    """What compares pairs of frames, by name of the metric."""
 
-    pictures: Mapping[str, PictureMetric]
+    pictures: Mapping[str, Compare]
     regions: Mapping[str, RegionMetric]
 
 
@@ -99,11 +109,11 @@ class _Comparison:
 
     def _compare(self) -> None:
         preds, target = (
-            torch.from_numpy(np.stack(side)).float() / 255
+            torch.from_numpy(np.multiply(np.stack(side), np.float32(1 / 255)))
             for side in zip(*self._pairs, strict=True)
         )
-        for name, metric in self._metrics.pictures.items():
-            self._figures[name].append(metric.compare(preds, target))
+        for name, compare in self._metrics.pictures.items():
+            self._figures[name].append(compare(preds, target))
         if n := len(self._labels):  # a dataset's labels may end before the video does
             labels = torch.from_numpy(np.stack(self._labels))
             for name, each in self._metrics.regions.items():
@@ -146,18 +156,24 @@ def look(
     truth = _Side(reference_frames(*reference), tracker) if reference else None
     comparison = _Comparison(metrics)
     not_compared = None if truth else "there is no reference video to compare with"
-    while (frame := judged.next()) is not None:
-        target = truth.next() if truth else None
-        if target is not None:
-            preds = fit_padding(frame, target)
-            if preds is None:
-                not_compared = (
-                    f"the video is {frame.shape[1]}x{frame.shape[0]}, "
-                    f"its reference {target.shape[1]}x{target.shape[0]}"
-                )
-            else:
-                comparison.add(preds, target, next(labels, None) if labels else None)
-        progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
+    # One thread reads and tracks the next pair while this one compares the last: both take about
+    # as long. A second tracking thread would not do, since trackers quieten the process's stderr.
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        coming = ahead.submit(_look_at, judged, truth)
+        while (pair := coming.result()).video is not None:
+            coming = ahead.submit(_look_at, judged, truth)
+            frame = judged.keep(pair.video)
+            if truth and pair.reference:
+                target = truth.keep(pair.reference)
+                preds = fit_padding(frame, target)
+                if preds is None:
+                    not_compared = (
+                        f"the video is {frame.shape[1]}x{frame.shape[0]}, "
+                        f"its reference {target.shape[1]}x{target.shape[0]}"
+                    )
+                else:
+                    comparison.add(preds, target, next(labels, None) if labels else None)
+            progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
     if truth and not truth.landmarks:
         raise InvalidInput(
             "reference_too_short",
@@ -173,6 +189,17 @@ def look(
         video_size=judged.size or (0, 0),
         reference_size=truth.size if truth else None,
     )
+
+
+class _Pair(NamedTuple):
+    """What was seen next in both videos; None at the end of one."""
+
+    video: _Seen | None
+    reference: _Seen | None
+
+
+def _look_at(judged: _Side, truth: _Side | None) -> _Pair:
+    return _Pair(judged.look(), truth.look() if truth else None)
 
 
 def reference_frames(reference: Path, first: int) -> Iterator[U8]:

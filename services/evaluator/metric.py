@@ -1,23 +1,32 @@
 """The metric contract: what is known of a video, and the figures made of it.
 
 One module per metric in ``metrics/``; the file name is the registry name. A picture metric sees
-frames in small batches, so that a long video is never held; a region metric sees the capture's
-face regions with them; a track metric sees what was gathered over the whole video. What cannot be
-computed is said to be so, never replaced.
+frames in small batches, so that a long video is never held; a learned metric does so with weights
+that the operator supplies; a region metric sees the capture's face regions with them; a track
+metric sees what was gathered over the whole video. What cannot be computed is said to be so, never
+replaced.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from services.evaluator.lip_sync.measure import LipSync
+from services.evaluator.supplied import ActionUnitPair, ExpressionPair
 from shared.contracts.scores import Score
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-MetricKind = Literal["picture", "region", "track"]
+MetricKind = Literal["picture", "learned", "region", "track"]
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure each, [B]"""
+Range = tuple[float | None, float | None]
+"""Least and greatest value that a figure can have; None without a bound."""
 
 STANDARD_HEIGHT = 512
 """Distances are given as if the image were this high, in pixels."""
@@ -44,6 +53,16 @@ class Evidence(NamedTuple):
     """The video's own sound, 16 kHz mono, on its clock. [samples]"""
     render_seconds: float | None
     """How long all frames took from pose to encoded file, as the renderer recorded it."""
+    lip_sync: LipSync | str = "lip sync was not measured"
+    """SyncNet's figures, or why there are none."""
+    reference_lip_sync: LipSync | str = "there is no reference video"
+    """The same of the capture under the same sound."""
+    identity: F64 | str = "faces were not compared"
+    """Cosine similarity of faces of video and reference, frame by frame, or why there is none."""
+    action_units: ActionUnitPair | None = None
+    """OpenFace's tables of both videos, where somebody supplied them."""
+    expressions: ExpressionPair | None = None
+    """What drove the video and what was tracked in the capture, where both are known."""
 
 
 class Metric(Protocol):
@@ -51,12 +70,22 @@ class Metric(Protocol):
 
     @property
     def KIND(self) -> str:  # noqa: N802 - a module's constant
-        """``picture``, ``region`` or ``track``, MetricKind."""
+        """``picture``, ``learned``, ``region`` or ``track``, MetricKind."""
         ...
 
     @property
     def UNIT(self) -> str:  # noqa: N802 - a module's constant
         """Unit of the figure."""
+        ...
+
+    @property
+    def RANGE(self) -> Range:  # noqa: N802 - a module's constant
+        """What values it can have."""
+        ...
+
+    @property
+    def SOURCE(self) -> str:  # noqa: N802 - a module's constant
+        """Who defined it: paper, section or program."""
         ...
 
     @property
@@ -70,6 +99,19 @@ class PictureMetric(Metric, Protocol):
 
     def compare(self, preds: Tensor, target: Tensor) -> Tensor:
         """Rendered and captured frames in [0, 1], [B, H, W, 3] each -> one figure each, [B]"""
+        ...
+
+
+class LearnedMetric(Metric, Protocol):
+    """What a metric on pairs of frames with weights offers; ``KIND`` is "learned"."""
+
+    def load(self, models_dir: Path) -> Compare:
+        """Read the weights and give what compares frames.
+
+        Raises:
+            MissingModel: ``missing_model_file``; its message becomes the reason of the score.
+            InvalidInput: ``bad_model_file``.
+        """
         ...
 
 

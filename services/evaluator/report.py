@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.evaluator.charts import Band, Line, bar_rows, line_chart
+from services.evaluator.charts import bar_rows
+from services.evaluator.curves import Curves
+from services.evaluator.report_charts import mouth_chart, offset_charts, picture_chart
 from services.evaluator.report_style import CSS
 from services.evaluator.report_tables import (
     FIRST,
@@ -19,23 +21,25 @@ from services.evaluator.report_tables import (
     score_table,
     unavailable_table,
 )
+from services.evaluator.showing import Shown
 from services.evaluator.strips import Cell, Pictures
 from shared.contracts.scores import Score, ScoresManifest
 from shared.contracts.tracked_dataset import FPS
 
 U8 = NDArray[np.uint8]
-F64 = NDArray[np.float64]
+
+MAX_EMBEDDED = 8_000_000
+"""Bytes of the film of the face up to which it lies in the page itself."""
 
 
-class Curves(NamedTuple):
-    """Per-frame values; also stored as ``curves.npz``."""
+class Definition(NamedTuple):
+    """What a figure is."""
 
-    opening: F64  # [T] mouth opening of the video
-    reference_opening: F64 | None  # [T] of the capture
-    loudness: F64 | None  # [T] 0 to 1
-    psnr: F64 | None  # [T] dB
-    ssim: F64 | None  # [T]
-    lip_distance: F64 | None  # [T] px at 512 px height
+    meaning: str
+    bounds: tuple[float | None, float | None]
+    """Least and greatest value, None without a bound."""
+    source: str
+    """Who defined it; empty for the platform's own counts."""
 
 
 class Report(NamedTuple):
@@ -46,10 +50,10 @@ class Report(NamedTuple):
     size: tuple[int, int]
     """Of the video, in pixels."""
     manifest: ScoresManifest
-    descriptions: dict[str, str]
+    definitions: dict[str, Definition]
     """What each figure is."""
     curves: Curves
-    strips: dict[str, Pictures]
+    shown: Shown
     stage_seconds: dict[str, float]
 
 
@@ -58,10 +62,13 @@ def write_report(path: Path, report: Report) -> None:
     sections = [
         _header(report),
         _speech_strip(report),
-        _mouth(report.curves),
-        score_table(report.manifest.scores, report.descriptions),
-        _picture(report),
-        artefact_table(report.manifest.scores, report.descriptions),
+        _face_video(report.shown.face_video, report.curves),
+        mouth_chart(report.curves),
+        offset_charts(report.curves),
+        score_table(report.manifest.scores, report.definitions),
+        picture_chart(report.curves, _worst_cells(report)),
+        _worst_second(report),
+        artefact_table(report.manifest.scores, report.definitions),
         _stages(report.stage_seconds),
         unavailable_table(report.manifest.scores),
     ]
@@ -109,7 +116,7 @@ def _card(name: str, score: Score) -> str:
 
 
 def _speech_strip(report: Report) -> str:
-    pictures = report.strips.get("speech")
+    pictures = report.shown.strips.get("speech")
     if pictures is None or not pictures.cells:
         return ""
     by = "loudest moment" if report.curves.loudness is not None else "widest mouth"
@@ -122,46 +129,46 @@ def _speech_strip(report: Report) -> str:
 
 def _whole_strip(report: Report) -> str:
     """Hair, neck, torso and background, where no worst second shows them."""
-    pictures = report.strips.get("whole")
+    pictures = report.shown.strips.get("whole")
     if pictures is None or not pictures.cells:
         return ""
     return "<p>All of the picture at the same moments.</p>" + _strip(pictures)
 
 
-def _mouth(curves: Curves) -> str:
-    lines = [Line("avatar", curves.opening, "video")]
-    if curves.reference_opening is not None:
-        lines.insert(0, Line("capture", curves.reference_opening, "reference"))
-    chart = line_chart(lines, FPS, area=curves.loudness, floor=0.0)
-    if not chart:
+def _face_video(path: Path | None, curves: Curves) -> str:
+    """The film of the face inside the page, or beside it where it is large."""
+    if path is None:
         return ""
+    is_small = path.stat().st_size <= MAX_EMBEDDED
+    source = (
+        "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+        if is_small
+        else path.name
+    )
+    capture = "" if curves.reference_opening is None else "; the capture on the left"
+    beside = "" if is_small else f" It is long, so it lies beside this page, as {path.name}."
     return (
-        "<h2>Mouth opening</h2><p>Distance of the inner lips over the distance of the outer eye "
-        f"corners, frame by frame.</p>{chart}"
+        f"<h2>The face</h2><p>With its sound{capture}.{beside}</p>"
+        f'<video class="face" controls preload="metadata" src="{source}"></video>'
     )
 
 
-def _picture(report: Report) -> str:
-    psnr = report.curves.psnr
-    if psnr is None or not psnr.size:
+def _worst_cells(report: Report) -> list[Cell]:
+    pictures = report.shown.strips.get("worst")
+    return pictures.cells if pictures else []
+
+
+def _worst_second(report: Report) -> str:
+    pictures = report.shown.strips.get("worst")
+    if not pictures or not pictures.cells:
         return ""
-    pictures = report.strips.get("worst")
-    cells = pictures.cells if pictures else []
-    band = _band(cells)
-    chart = line_chart([Line("PSNR in dB", psnr, "video")], FPS, band=band)
-    worst = ""
-    if pictures and cells:
-        worst = (
-            f"<h2>The worst second</h2><p>From {cells[0].frame / FPS:.1f} s on, the lowest mean "
-            f"PSNR; below, what differs, three times as bright.</p>{_strip(pictures, difference=3)}"
-        )
-    return f"<h2>Picture, frame by frame</h2>{chart}{worst}"
-
-
-def _band(cells: list[Cell]) -> Band | None:
-    if not cells:
-        return None
-    return Band(cells[0].frame / FPS, cells[-1].frame / FPS, "worst second")
+    by = "the lowest mean PSNR; below, what differs, three times as bright"
+    if report.curves.psnr is None:
+        by = "the one in which the face shakes most from frame to frame"
+    return (
+        f"<h2>The worst second</h2><p>From {pictures.cells[0].frame / FPS:.1f} s on, {by}.</p>"
+        f"{_strip(pictures, difference=3)}"
+    )
 
 
 def _stages(stage_seconds: dict[str, float]) -> str:

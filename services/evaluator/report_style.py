@@ -52,6 +52,9 @@ td .what { display: block; color: var(--soft); font-size: 13px; max-width: 52ch;
 .tick { fill: var(--soft); font-size: 12px; }
 .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .line.video { stroke: var(--video); } .line.reference { stroke: var(--reference); }
+.grid.mark { stroke: var(--soft); stroke-dasharray: 3 4; } .spot { fill: var(--video); }
+.tick.name { fill: var(--ink); }
+.face { display: block; max-width: 100%; border-radius: 10px; background: #000; }
 .area { fill: var(--area); opacity: 0.75; } .band { fill: var(--band); }
 .bars td.bar { width: 60%; vertical-align: middle; }
 .bars td.bar span { display: block; height: 10px; border-radius: 5px; background: var(--reference);

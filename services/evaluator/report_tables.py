@@ -1,24 +1,50 @@
 """The report's tables of figures."""
 
+from collections.abc import Mapping
 from html import escape
+from typing import Protocol
 
 from shared.contracts.scores import Score
 
-FIRST = ("psnr", "ssim", "lmd", "opening_corr", "av_offset", "fps")
+
+class Defined(Protocol):
+    """What a figure is (``report.Definition``)."""
+
+    @property
+    def meaning(self) -> str:
+        """In a sentence."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Least and greatest value."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Who defined it."""
+        ...
+
+
+FIRST = (
+    "psnr", "ssim", "lpips", "lmd", "opening_corr", "lse_c", "lse_d", "av_offset",
+    "mouth_audio_corr", "fps",
+)  # fmt: skip
 """Scores that come first, large on top of the page too."""
 ARTEFACTS = ("lip_crossings", "transparent_pixels", "uncovered_pixels", "stretch_p99")
 BASELINE_WORDS = {
     "mean_mouth": "mean mouth",
     "still": "still mouth",
     "late": "truth, one frame late",
+    "mean": "the tracked mean",
     "capture": "the capture itself",
 }
 
 
-def score_table(scores: dict[str, Score], descriptions: dict[str, str]) -> str:
+def score_table(scores: dict[str, Score], definitions: Mapping[str, Defined]) -> str:
     """All scores with a value, their baselines and what they mean."""
     rows = "".join(
-        _score_row(name, score, descriptions.get(name, ""))
+        _score_row(name, score, definitions.get(name))
         for name, score in sorted(scores.items(), key=_place)
         if name not in ARTEFACTS and score.value is not None
     )
@@ -31,7 +57,7 @@ def score_table(scores: dict[str, Score], descriptions: dict[str, str]) -> str:
     )
 
 
-def _score_row(name: str, score: Score, description: str) -> str:
+def _score_row(name: str, score: Score, definition: Defined | None) -> str:
     unit = "" if score.unit == "1" else f" {escape(score.unit)}"
     arrow = {True: " ↑", False: " ↓", None: ""}[score.higher_is_better]
     worst = "" if score.worst is None else number(score.worst)
@@ -49,8 +75,25 @@ def _score_row(name: str, score: Score, description: str) -> str:
         f'<tr><th scope="row">{escape(name)}{arrow}</th>'
         f'<td class="figure">{number(score.value)}{unit}</td><td class="figure">{worst}</td>'
         f'<td class="figure">{baselines}</td>'
-        f'<td>{details}<span class="what">{escape(description)}</span></td></tr>'
+        f"<td>{details}{_about(score, definition)}</td></tr>"
     )
+
+
+def _about(score: Score, definition: Defined | None) -> str:
+    """What the figure is, what it can be, and who says so."""
+    said = [] if score.method is None else [f"{score.method}."]
+    if definition is not None:
+        said.append(definition.meaning)
+        said.append(_range(*definition.bounds))
+        if definition.source:
+            said.append(f"Source: {definition.source}.")
+    return f'<span class="what">{escape(" ".join(filter(None, said)))}</span>'
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "" if high is None else f"At most {number(high)}."
+    return f"From {number(low)} up." if high is None else f"From {number(low)} to {number(high)}."
 
 
 def _place(item: tuple[str, Score]) -> tuple[int, str]:
@@ -66,7 +109,7 @@ def _against(score: Score, baseline: float) -> str:
     return "better" if is_beaten else "worse"
 
 
-def artefact_table(scores: dict[str, Score], descriptions: dict[str, str]) -> str:
+def artefact_table(scores: dict[str, Score], definitions: Mapping[str, Defined]) -> str:
     """What must not be seen, and how often it is."""
     rows = []
     for name in ARTEFACTS:
@@ -80,7 +123,7 @@ def artefact_table(scores: dict[str, Score], descriptions: dict[str, str]) -> st
             f'<tr><th scope="row">{escape(name)}</th>'
             f'<td class="figure {tone}">{number(score.value)}{unit}</td>'
             f'<td class="figure">{"" if score.worst is None else number(score.worst)}</td>'
-            f"<td>{escape(descriptions.get(name, ''))}</td></tr>"
+            f"<td>{escape(definitions[name].meaning if name in definitions else '')}</td></tr>"
         )
     if not rows:
         return ""

@@ -64,34 +64,44 @@ def speech_cells(activity: F64, fps: int) -> list[Cell]:
     return sorted(cells)
 
 
-def worst_second(psnr: F64, fps: int) -> list[Cell]:
-    """Frames of the second with the lowest mean PSNR. [T], NaN where nothing was compared"""
-    compared = np.flatnonzero(np.isfinite(psnr))
-    if not compared.size:
+def worst_second(values: F64, fps: int, *, unit: str, higher_is_better: bool) -> list[Cell]:
+    """Frames of the second with the worst mean, labelled by their values.
+
+    Args:
+        values: NaN where there is nothing to go by. [T]
+        fps: Frames per second.
+        unit: Of the values.
+        higher_is_better: Whether the worst second is that with the lowest mean.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
         return []
-    values = psnr[: compared[-1] + 1]
-    length = min(fps, len(values))
-    means = np.convolve(np.nan_to_num(values, nan=100.0), np.ones(length) / length, "valid")
-    start = int(means.argmin())
+    badness = np.where(np.isfinite(values), -values if higher_is_better else values, np.nan)
+    badness = badness[: known[-1] + 1]
+    length = min(fps, len(badness))
+    found = np.nan_to_num(badness, nan=float(np.nanmin(badness)))
+    means = np.convolve(found, np.ones(length) / length, "valid")
+    start = int(means.argmax())
     frames = np.unique(np.linspace(start, start + length - 1, N_WORST).round().astype(int))
-    return [Cell(int(frame), f"{values[frame]:.1f} dB") for frame in frames]
+    return [
+        Cell(int(frame), f"{values[frame]:.1f} {unit}" if np.isfinite(values[frame]) else "")
+        for frame in frames
+    ]
 
 
-def fetch(
-    strips: dict[str, Strip], video: Iterable[U8], reference: Iterable[U8]
-) -> dict[str, Pictures]:
-    """Read both videos once more and keep the chosen parts.
+def fetch(strips: dict[str, Strip], pairs: Iterable[tuple[U8, U8 | None]]) -> dict[str, Pictures]:
+    """Read all pairs of frames of video and reference and keep the chosen parts.
 
-    ``reference`` begins with the frame that the first video frame is compared with; it may be
-    empty.
+    The reference begins with the frame that the first video frame is compared with; None where it
+    has ended, or where there is none.
     """
     pictures = {name: Pictures(strip.cells, [], []) for name, strip in strips.items()}
-    last = max((cell.frame for strip in strips.values() for cell in strip.cells), default=-1)
-    sources = (("video", video), ("reference", reference))
-    for source, frames in sources:
-        for index, frame in zip(range(last + 1), frames, strict=False):
-            for name, strip in strips.items():
-                square = strip.video_square if source == "video" else strip.reference_square
-                if square is not None and any(cell.frame == index for cell in strip.cells):
-                    getattr(pictures[name], source).append(cut_square(frame, square, CELL_PX))
+    for index, (frame, target) in enumerate(pairs):
+        for name, strip in strips.items():
+            if not any(cell.frame == index for cell in strip.cells):
+                continue
+            pictures[name].video.append(cut_square(frame, strip.video_square, CELL_PX))
+            if target is not None and strip.reference_square is not None:
+                cut = cut_square(target, strip.reference_square, CELL_PX)
+                pictures[name].reference.append(cut)
     return pictures

@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.artifact import Manifest
 
+QUALITY_BELOW = "quality_below"
+"""Fact of a scoring stage whose video does not reach the bars of its job: what, in words; and the
+code with which the job then fails."""
+
 
 class Score(BaseModel):
     """One figure."""
@@ -24,14 +28,21 @@ class Score(BaseModel):
     """The same figure for named trivial answers, of the same run."""
     details: dict[str, float] = {}
     """Companion figures, such as the lag of ``opening_corr`` in frames."""
+    method: str | None = None
+    """Which of several ways was gone, such as the detector that found the faces."""
     unavailable: str | None = None
     """Why there is no value."""
 
 
 class ScoresManifest(Manifest):
-    """Folder: ``scores.json`` (this), ``report.html``, ``curves.npz``."""
+    """Folder: ``scores.json`` (this), ``report.html``, ``curves.npz``.
+
+    Where a face was found, ``face.mp4``: the face alone, the capture's beside it.
+    """
 
     kind: Literal["scores"] = "scores"
+    schema_version: int = 2
+    """2: a score may name its method; ``face.mp4``."""
     video: str
     """What was judged, for example heldout (spoken)."""
     n_frames: int

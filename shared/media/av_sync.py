@@ -48,6 +48,14 @@ class AvOffset(NamedTuple):
         return self.confidence >= MIN_CONFIDENCE
 
 
+class OffsetCurve(NamedTuple):
+    """How much of the mouth's motion the sound explains at each shift of the sound."""
+
+    offsets_ms: F64  # [K] positive when the sound is late
+    explained: F64  # [K] share of the variance, 0 to 1
+    by_chance: F64  # the same at shifts beyond, which no offset can have
+
+
 def estimate_offset(audio: F32, opening: F32, fps: int = 25) -> AvOffset:
     """Find the lag of the sound behind the lips.
 
@@ -60,26 +68,40 @@ def estimate_offset(audio: F32, opening: F32, fps: int = 25) -> AvOffset:
         The offset, with confidence 0 when there is too little of either, silence, or a mouth
         that does not move.
     """
+    curve = offset_curve(audio, opening, fps)
+    if curve is None:
+        return AvOffset(0.0, 0.0)
+    peak = int(curve.explained.argmax())
+    chance = curve.by_chance
+    if not 0 < peak < len(curve.explained) - 1 or chance.std() <= 0:
+        return AvOffset(0.0, 0.0)
+    z = float((curve.explained[peak] - chance.mean()) / chance.std())
+    step_ms = 1000.0 / _RATE
+    offset = curve.offsets_ms[peak] + step_ms * _parabola(curve.explained[peak - 1 : peak + 2])
+    confidence = float(np.clip((z - _CHANCE_Z) / (_SURE_Z - _CHANCE_Z), 0.0, 1.0))
+    return AvOffset(float(offset), confidence)
+
+
+def offset_curve(audio: F32, opening: F32, fps: int = 25) -> OffsetCurve | None:
+    """Explained variance at shifts of up to ``MAX_OFFSET_MS``; arguments as ``estimate_offset``.
+
+    Returns:
+        None when there is too little of either, silence, or a mouth that does not move.
+    """
     n_steps = int(min(len(opening) / fps, audio.size / SAMPLE_RATE) * _RATE)
     if n_steps < _MIN_SECONDS * _RATE:
-        return AvOffset(0.0, 0.0)
+        return None
     times = (np.arange(n_steps) + 0.5) / _RATE
     lips = _standardise(np.interp(times, np.arange(len(opening)) / fps, opening)[:, None])
     sound = _standardise(_log_energies(audio)[:n_steps])
     if not (lips.any() and sound.any()):
-        return AvOffset(0.0, 0.0)
+        return None
     explained = _explained(lips[:, 0], sound)  # by circular lag
     reach = int(MAX_OFFSET_MS / 1000 * _RATE)
     natural = round(NATURAL_LEAD_MS / 1000 * _RATE)
     ordered = np.roll(explained, reach - natural)  # lag natural - reach first
-    near, far = ordered[: 2 * reach + 1], ordered[2 * reach + 1 :]
-    peak = int(near.argmax())
-    if not 0 < peak < 2 * reach or far.std() <= 0:
-        return AvOffset(0.0, 0.0)
-    z = float((near[peak] - far.mean()) / far.std())
-    lag = peak - reach + _parabola(near[peak - 1 : peak + 2])
-    confidence = float(np.clip((z - _CHANCE_Z) / (_SURE_Z - _CHANCE_Z), 0.0, 1.0))
-    return AvOffset(1000.0 * lag / _RATE, confidence)
+    offsets_ms = 1000.0 / _RATE * np.arange(-reach, reach + 1)
+    return OffsetCurve(offsets_ms, ordered[: 2 * reach + 1], ordered[2 * reach + 1 :])
 
 
 def _log_energies(audio: F32) -> F64:

@@ -1,14 +1,19 @@
 """Every metric keeps the contract in ``services/evaluator/metric.py``."""
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
+from services.evaluator.lip_sync.distances import SyncDistances
+from services.evaluator.lip_sync.measure import LipSync
 from services.evaluator.metric import Evidence, FaceTrack
+from services.evaluator.supplied import ActionUnitPair, ExpressionPair
 from shared.contracts.scores import Score
 from shared.contracts.tracked_dataset import REGIONS
+from shared.errors import MissingModel
 from shared.plugins import load_plugin, plugin_names
 
 PACKAGE = "services.evaluator.metrics"
@@ -16,6 +21,7 @@ NAMES = plugin_names(PACKAGE)
 KIND_OF = {name: load_plugin(PACKAGE, name).KIND for name in NAMES}
 PICTURE = [name for name in NAMES if KIND_OF[name] == "picture"]
 REGION = [name for name in NAMES if KIND_OF[name] == "region"]
+LEARNED = [name for name in NAMES if KIND_OF[name] == "learned"]
 TRACK = [name for name in NAMES if KIND_OF[name] == "track"]
 
 
@@ -35,17 +41,65 @@ def talking_face(n_frames: int, seed: int) -> FaceTrack:
 
 
 def test_all_promised_metrics_are_there() -> None:
-    """The seven metrics of the report exist."""
-    promised = {"psnr", "ssim", "lmd", "opening_corr", "jitter", "av_offset", "fps"}
+    """The metrics of the report exist."""
+    promised = {
+        *("psnr", "ssim", "lpips", "lmd", "opening_corr", "lse_c", "lse_d", "aue", "fps"),
+        *("blendshape_error", "av_offset", "mouth_audio_corr", "identity", "jitter", "lve"),
+    }
 
     assert promised <= set(NAMES)
 
 
-def test_metric_states_unit_and_direction(metric: ModuleType) -> None:
-    """Kind, unit and direction are constants of the module."""
-    assert metric.KIND in {"picture", "region", "track"}
+def full_evidence() -> Evidence:
+    """A run that has everything: sound, capture, SyncNet's figures, OpenFace's tables, a motion."""
+    rng = np.random.default_rng(3)
+    face = talking_face(80, seed=0)
+    audio = rng.normal(0, 0.1, 80 * 640).astype(np.float32)
+    distances = SyncDistances(3.0, 7.0, 1, np.ones(31), np.ones(70))
+    sync = LipSync(distances, "S3FD", first_frame=0, n_frames=80, n_tracks=1)
+    expr, jaw, lips = (
+        rng.normal(size=(80, 5)),
+        rng.normal(size=(80, 3)),
+        rng.normal(size=(80, 40, 3)),
+    )
+    expressions = ExpressionPair(
+        ("jawOpen", "mouthClose", "browDown_L", "eyeBlink_L", "cheekPuff"),
+        *(values.astype(np.float32) for values in (expr, expr + 0.1, jaw, jaw, lips, lips + 0.01)),
+    )
+    return Evidence(
+        fps=25,
+        video=face,
+        reference=face,
+        training=talking_face(50, seed=0),
+        audio=audio,
+        render_seconds=1.0,
+        lip_sync=sync,
+        reference_lip_sync=sync,
+        identity=np.array([0.9, np.nan, 0.8]),
+        action_units=ActionUnitPair(rng.uniform(0, 5, (80, 17)), rng.uniform(0, 5, (80, 17))),
+        expressions=expressions,
+    )
+
+
+def test_metric_states_what_it_is(metric: ModuleType) -> None:
+    """Kind, unit, direction, range and source are constants of the module."""
+    assert metric.KIND in {"picture", "learned", "region", "track"}
     assert metric.UNIT
     assert metric.HIGHER_IS_BETTER in {True, False, None}
+    assert len(metric.SOURCE) > 5
+    low, high = metric.RANGE
+    assert low is None or high is None or low < high
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_metric_names_the_files_it_lacks(name: str, tmp_path: Path) -> None:
+    """Without its weights it is nothing, and says which."""
+    metric = load_plugin(PACKAGE, name)
+
+    with pytest.raises(MissingModel, match=r"\.pth") as refusal:
+        metric.load(tmp_path)
+
+    assert "missing_model_file" == refusal.value.code
 
 
 @pytest.mark.parametrize("name", PICTURE)
@@ -98,15 +152,23 @@ def test_region_metric_gives_one_figure_per_frame_and_region(name: str) -> None:
 def test_track_metric_scores_full_evidence(name: str) -> None:
     """With everything there, the score has a value or says why not, in the module's unit."""
     metric = load_plugin(PACKAGE, name)
-    face = talking_face(80, seed=0)
-    audio = np.random.default_rng(2).normal(0, 0.1, 80 * 640).astype(np.float32)
 
-    score = metric.score(Evidence(25, face, face, talking_face(50, seed=0), audio, 1.0))
+    score = metric.score(full_evidence())
 
     assert isinstance(score, Score)
     assert (score.value is None) == (score.unavailable is not None)
     assert metric.UNIT == score.unit
     assert metric.HIGHER_IS_BETTER is score.higher_is_better
+    if score.value is not None:
+        low, high = metric.RANGE
+        assert low is None or low <= score.value
+        assert high is None or score.value <= high
+
+
+@pytest.mark.parametrize("name", sorted(set(TRACK) - {"av_offset"}))
+def test_track_metric_has_a_value_where_everything_is_there(name: str) -> None:
+    """Only the offset may say that noise tells nothing."""
+    assert load_plugin(PACKAGE, name).score(full_evidence()).value is not None
 
 
 @pytest.mark.parametrize("name", TRACK)

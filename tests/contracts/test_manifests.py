@@ -28,6 +28,13 @@ def test_every_kind_has_a_golden_manifest_of_its_present_version() -> None:
         assert f"{kind}_v{manifest.model_fields['schema_version'].default}" in found
 
 
+def _restricted(written: object, stored: object) -> object:
+    """``written`` without the members, at any depth, that later versions have added."""
+    if isinstance(written, dict) and isinstance(stored, dict):
+        return {name: _restricted(written[name], stored[name]) for name in stored}
+    return written
+
+
 @pytest.mark.parametrize("path", GOLDEN, ids=[path.stem for path in GOLDEN])
 def test_a_golden_manifest_is_read_and_written_back(path: Path) -> None:
     """Nothing of it is lost."""
@@ -35,8 +42,7 @@ def test_a_golden_manifest_is_read_and_written_back(path: Path) -> None:
 
     manifest = MANIFESTS[stored["kind"]].model_validate(stored)
 
-    written = manifest.model_dump(mode="json")
-    assert stored == {name: written[name] for name in stored}
+    assert stored == _restricted(manifest.model_dump(mode="json"), stored)
 
 
 @pytest.mark.parametrize("kind", sorted(MANIFESTS))

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
+from services.evaluator.curves import frame_loudness
 from services.evaluator.evaluate import (
     EvaluateInputs,
     EvaluateOptions,
     evaluate_video,
-    frame_loudness,
     training_track,
 )
 from services.evaluator.gather import PairMetrics, fit_padding, look
@@ -84,7 +84,7 @@ def test_reference_is_compared_from_its_first_held_out_frame(tmp_path: Path) -> 
     sight = look(
         video,
         (reference, 10),
-        PairMetrics({"psnr": psnr}, {}),
+        PairMetrics({"psnr": psnr.compare}, {}),
         BrightestPixelTracker(),
         lambda fraction, _: progress.append(fraction),
     )
@@ -116,7 +116,11 @@ def test_another_size_is_said_not_guessed(tmp_path: Path) -> None:
     reference = write_frames(tmp_path / "r.mp4", dots(6, width=96))
 
     sight = look(
-        video, (reference, 0), PairMetrics({"psnr": psnr}, {}), BrightestPixelTracker(), silent
+        video,
+        (reference, 0),
+        PairMetrics({"psnr": psnr.compare}, {}),
+        BrightestPixelTracker(),
+        silent,
     )
 
     assert "the video is 64x48, its reference 96x48" == sight.not_compared
@@ -222,7 +226,7 @@ def test_a_video_artifact_is_scored_with_everything(tmp_path: Path) -> None:
     assert 60.0 == scores["uncovered_pixels"].value
     assert 1.5 == scores["stretch_p99"].value
     stored = read_manifest(tmp_path / "s", ScoresManifest)
-    assert {"scores.json", "report.html", "curves.npz"} == set(stored.files)
+    assert {"scores.json", "report.html", "curves.npz", "face.mp4"} == set(stored.files)
     assert scores == stored.scores
 
 

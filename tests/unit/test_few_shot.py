@@ -1,5 +1,6 @@
 """The few-shot experiment: its pieces, and its page."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,17 @@ def test_a_capture_shorter_than_the_experiment_is_refused(
     assert "error[too_short]" in told
     assert "2.00 s" in told
     assert not out.exists()
+
+
+def test_labels_are_not_cut_at_the_edge_of_the_chart(tmp_path: Path) -> None:
+    """The subject whose curve ends highest has its name inside the picture."""
+    trials = [_trial("high", 5, 30.0), _trial("high", 10, 33.0)]
+    trials += [_trial("low", 5, 29.0), _trial("low", 10, 25.0)]
+
+    write_few_shot_report(tmp_path / "page.html", trials)
+
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    heights = [float(y) for y in re.findall(r'class="tick name" x="[^"]+" y="([^"]+)"', page)]
+    assert heights
+    assert 12 <= min(heights)
+    assert max(heights) <= 240  # above the labels of the axis

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.evaluator.face_crop import Square, cut_square, face_square, mid_square
 from services.evaluator.strips import CELL_PX, Cell, Strip, fetch, speech_cells, worst_second
@@ -39,7 +40,7 @@ def test_worst_second_has_the_lowest_mean() -> None:
     psnr = np.full(200, 35.0)
     psnr[100:112] = 25.0
 
-    cells = worst_second(psnr, 25)
+    cells = worst_second(psnr, 25, unit="dB", higher_is_better=True)
 
     assert 7 == len(cells)
     assert cells[0].frame <= 100
@@ -47,10 +48,23 @@ def test_worst_second_has_the_lowest_mean() -> None:
     assert 24 == cells[-1].frame - cells[0].frame
 
 
-def test_no_comparison_has_no_worst_second() -> None:
+def test_worst_second_of_what_shall_be_low_has_the_highest_mean() -> None:
+    """Jitter, with frames that have none; labels carry the unit."""
+    jitter = np.full(200, 0.5)
+    jitter[[0, 199]] = np.nan
+    jitter[150:160] = 4.0
+
+    cells = worst_second(jitter, 25, unit="px", higher_is_better=False)
+
+    assert cells[0].frame <= 150
+    assert cells[-1].frame >= 159
+    assert "4.0 px" in {cell.label for cell in cells}
+
+
+@pytest.mark.parametrize("values", [np.zeros(0), np.full(30, np.nan)])
+def test_no_comparison_has_no_worst_second(values: NDArray[np.float64]) -> None:
     """Without a reference there is nothing to show."""
-    assert [] == worst_second(np.zeros(0), 25)
-    assert [] == worst_second(np.full(30, np.nan), 25)
+    assert [] == worst_second(values, 25, unit="dB", higher_is_better=True)
 
 
 def test_fetched_pictures_are_the_chosen_frames() -> None:
@@ -59,7 +73,7 @@ def test_fetched_pictures_are_the_chosen_frames() -> None:
     reference = [np.full((20, 30, 3), 100 + i, np.uint8) for i in range(9)]
     strip = Strip([Cell(2, "a"), Cell(7, "b")], mid_square(30, 20), mid_square(30, 20))
 
-    found = fetch({"s": strip}, iter(video), iter(reference))["s"]
+    found = fetch({"s": strip}, zip(video, reference, strict=True))["s"]
 
     assert [2, 7] == [int(picture.mean()) for picture in found.video]
     assert [102, 107] == [int(picture.mean()) for picture in found.reference]
@@ -70,7 +84,7 @@ def test_fetch_without_reference_leaves_it_empty() -> None:
     """Only the video's pictures are there."""
     strip = Strip([Cell(0, "a")], mid_square(4, 4), None)
 
-    found = fetch({"s": strip}, iter([np.zeros((4, 4, 3), np.uint8)]), iter(()))["s"]
+    found = fetch({"s": strip}, [(np.zeros((4, 4, 3), np.uint8), None)])["s"]
 
     assert 1 == len(found.video)
     assert [] == found.reference

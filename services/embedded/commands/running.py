@@ -38,6 +38,18 @@ def prepare(terminal: Terminal) -> None:
     terminal.notes.print(f"threads: {n_threads}", highlight=False)
 
 
+def read_bars(choices: list[str]) -> dict[str, float]:
+    """``NAME=VALUE`` as ``EvaluateOptions.min_quality`` takes it."""
+    bars: dict[str, float] = {}
+    for choice in choices:
+        name, _, value = choice.partition("=")
+        try:
+            bars[name] = float(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"--min-quality is NAME=NUMBER, not {choice}") from error
+    return bars
+
+
 def read_method_options(choices: list[str]) -> dict[str, int | float | str | bool]:
     """``NAME=VALUE`` as the avatar method takes it: true and false, numbers, else a word."""
     return read_choices("--method-option", choices)

@@ -9,6 +9,7 @@ import typer
 from services.embedded.commands.running import (
     choose_rasterizer,
     do_stage,
+    read_bars,
     read_choices,
     read_method_options,
 )
@@ -310,6 +311,23 @@ def evaluate(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Tells where the held-out part begins."),
     ] = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="What drove the video; with --dataset."),
+    ] = None,
+    openface: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="CSV CSV",
+            help="OpenFace's tables of the video and of the same frames of the capture.",
+        ),
+    ] = None,
+    min_quality: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Fail below it, for example psnr=30; repeat."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a video, alone or against its capture, and write a report to read.
@@ -317,12 +335,20 @@ def evaluate(
     \b
     talksplat evaluate hello.mp4 -o scores
     talksplat evaluate heldout.mp4 --reference me.mp4 --dataset dataset -o scores
+    talksplat evaluate hello.mp4 --min-quality av_offset=80 -o scores
     """
+    bars = read_bars(min_quality or [])
 
     def stage(progress: Progress) -> Manifest:
         from services.evaluator.evaluate import EvaluateInputs, EvaluateOptions, evaluate_video
+        from services.evaluator.quality import require_quality
 
-        judged = EvaluateInputs(video, reference, audio, dataset)
-        return evaluate_video(judged, EvaluateOptions(label=video.name), out, progress)
+        tables = openface or (None, None)
+        judged = EvaluateInputs(video, reference, audio, dataset, motion, *tables)
+        models_dir = read_settings(os.environ).models_dir
+        options = EvaluateOptions(label=video.name, models_dir=models_dir, min_quality=bars)
+        manifest = evaluate_video(judged, options, out, progress)
+        require_quality(manifest.scores, bars)
+        return manifest
 
     do_stage("evaluate", stage, out, is_json=as_json)

@@ -4,16 +4,16 @@ The estimator is the one that corrects captures (``shared.media.av_sync``): 0 me
 natural speech is. The capture's mouth under the same sound is its baseline ``capture``.
 """
 
-import numpy as np
-
 from services.evaluator.metric import F32, Evidence, FaceTrack, Measure, unavailable
+from services.evaluator.mouth_and_sound import bridged_opening
 from shared.contracts.scores import Score
-from shared.landmarks import mouth_opening
 from shared.media.av_sync import MIN_CONFIDENCE, AvOffset, estimate_offset
 
 KIND = "track"
 UNIT = "ms"
 HIGHER_IS_BETTER = None
+RANGE = (-500.0, 500.0)
+SOURCE = "this project: shared/media/av_sync.py, after Schwartz and Savariaux 2014"
 
 
 def score(evidence: Evidence) -> Score:
@@ -43,11 +43,6 @@ def score(evidence: Evidence) -> Score:
 
 
 def _offset(audio: F32, track: FaceTrack, fps: int) -> AvOffset | None:
-    """Estimate with the gaps between found faces bridged; None when no face was found."""
-    opening = mouth_opening(track.landmarks)
-    frames = np.arange(len(opening))
-    seen = np.isfinite(opening)
-    if not seen.any():
-        return None
-    bridged = np.interp(frames, frames[seen], opening[seen]).astype(np.float32)
-    return estimate_offset(audio, bridged, fps)
+    """None when no face was found."""
+    opening = bridged_opening(track.landmarks)
+    return None if opening is None else estimate_offset(audio, opening, fps)

@@ -6,6 +6,8 @@ from shared.contracts.scores import Score
 KIND = "track"
 UNIT = "frames/s"
 HIGHER_IS_BETTER = True
+RANGE = (0.0, None)
+SOURCE = "timing.json of the renderer"
 
 
 def score(evidence: Evidence) -> Score:

@@ -14,6 +14,8 @@ from shared.contracts.scores import Score
 KIND = "track"
 UNIT = "px"
 HIGHER_IS_BETTER = False
+RANGE = (0.0, None)
+SOURCE = "Chen et al., ECCV 2018, with MediaPipe's landmarks"
 
 
 def score(evidence: Evidence) -> Score:

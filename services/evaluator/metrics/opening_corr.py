@@ -13,6 +13,8 @@ from shared.landmarks import mouth_opening
 KIND = "track"
 UNIT = "1"
 HIGHER_IS_BETTER = True
+RANGE = (-1.0, 1.0)
+SOURCE = "this project: Pearson correlation at the best lag within five frames"
 
 MAX_LAG = 5
 """Frames."""

@@ -6,6 +6,8 @@ from torch import Tensor
 KIND = "picture"
 UNIT = "dB"
 HIGHER_IS_BETTER = True
+RANGE = (None, 100.0)
+SOURCE = "as the methods' own scripts: RGB, range 1, mean of the frames' decibels"
 
 LEAST_ERROR = 1e-10
 """Mean squared error below which frames count as equal: 100 dB, so that scores stay finite."""
@@ -21,5 +23,6 @@ def compare(preds: Tensor, target: Tensor) -> Tensor:
     Returns:
         Decibels. [B]
     """
-    mse = (preds - target).square().mean(dim=(1, 2, 3))  # [B]
+    n_values = preds[0].numel()
+    mse = torch.linalg.vector_norm(preds - target, dim=(1, 2, 3)).square() / n_values  # [B]
     return -10.0 * torch.log10(mse.clamp_min(LEAST_ERROR))

@@ -12,6 +12,8 @@ from shared.contracts.tracked_dataset import REGIONS
 KIND = "region"
 UNIT = "dB"
 HIGHER_IS_BETTER = True
+RANGE = (None, 100.0)
+SOURCE = "as psnr, over the region's pixels"
 
 LEAST_ERROR = 1e-10
 """Mean squared error below which regions count as equal: 100 dB."""
