@@ -1,11 +1,12 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
+.PHONY: help setup demo test check e2e quality services services-down integration chart images images-check chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
+TOOLS := .tools
 JOBS ?= 10000
 # In CI the integration tests are a step of their own; elsewhere they run where there are servers.
 FAST_TESTS := tests/unit tests/conformance tests/contracts tests/architecture
@@ -39,12 +40,24 @@ check: $(READY) ## lint, format, types, import rules, and whether the environmen
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/check_environment.py
 
-e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
+e2e: $(READY) $(TOOLS)/ready ## the whole flow on the demo's capture, with its quality bar
 	$(BIN)/pytest tests/e2e
 
 quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/pytest tests/quality
+
+chart: $(READY) $(TOOLS)/ready ## lint, render, validate and judge the chart, compose.yaml and the Dockerfiles
+	$(BIN)/pytest tests/chart
+
+$(TOOLS)/ready: tests/services/chart_tools.sh tests/services/custom_resources.mjs
+	@tests/services/chart_tools.sh $(TOOLS)
+
+images: ## build all images with docker, or ENGINE=podman; TAG and PIP_CONF may be given
+	@deploy/build_images.sh $(TAG)
+
+images-check: $(READY) ## what each image installs, in clean environments one by one; ten minutes
+	$(BIN)/python .ci/images.py build/images
 
 chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
 	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py
@@ -79,5 +92,5 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 clean: ## remove what make made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info $(OUT)
+	rm -rf .venv $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info $(OUT)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
