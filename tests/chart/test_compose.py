@@ -155,5 +155,6 @@ def test_grafana_finds_its_sources_and_dashboards() -> None:
     assert {"prometheus": "prometheus", "talksplat-postgres": "postgres"} == {
         each["uid"]: each["type"] for each in sources
     }
-    assert "talksplat_reporting" == sources[1]["user"]
+    login = _SERVICES["migrate"]["environment"]["TALKSPLAT_REPORTING_DATABASE_URL"]
+    assert f"//{sources[1]['user']}:${{TALKSPLAT_REPORTING_PASSWORD:?}}@" in login
     assert provider["options"]["path"] in mounted

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.enable_socket
 POOLS = ("audio2motion", "evaluator", "renderer")
 JOBS = ("preprocess", "trainer")
 CHECKS = ("right-key", "wrong-key", "tiny-job")
-CHANGES = ("keda.enabled=true", "workerDefaults.resources.limits.cpu=2")
+CHANGES = (
+    "keda.enabled=true",
+    "workerDefaults.resources.limits.cpu=2",
+    "database.reportingUrlKey=",  # a login would outlive the test
+)
 KEY_SECRET = f"{FULLNAME}-test-key"
 
 
