@@ -179,15 +179,21 @@ def test_rabbitmq_lets_a_worker_hold_a_command_for_a_day(
 
 
 def test_pods_are_spread_and_disrupted_one_by_one(manifests: list[Manifest]) -> None:
-    """Over nodes, as far as there are some."""
-    for component in ("gateway", *SERVICES):
-        budget = find(manifests, "PodDisruptionBudget", component)["spec"]
-        template = next(
-            pod
-            for _owner, pod in pods(manifests)
-            if budget["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-        )
-        (spread,) = template["spec"]["topologySpreadConstraints"]
+    """Over nodes; a budget cannot count pods of Jobs, which say themselves that they must stay."""
+    for owner, pod in pods(manifests):
+        if not owner.startswith(("Deployment", "ScaledJob")):
+            continue
+        labels, component = pod["metadata"]["labels"], owner.rpartition("-")[2]
+        (spread,) = pod["spec"]["topologySpreadConstraints"]
 
-        assert 1 == budget["maxUnavailable"]
-        assert budget["selector"] == spread["labelSelector"]
+        assert spread["labelSelector"]["matchLabels"].items() <= labels.items(), owner
+        if owner.startswith("ScaledJob"):
+            assert "true" == pod["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"], owner
+        else:
+            budget = find(manifests, "PodDisruptionBudget", component)["spec"]
+
+            assert 1 == budget["maxUnavailable"], owner
+            assert spread["labelSelector"] == budget["selector"], owner
+    budgets = [each for each in manifests if each["kind"] == "PodDisruptionBudget"]
+    deployments = [each for each in manifests if each["kind"] == "Deployment"]
+    assert len(deployments) == len(budgets)
