@@ -67,6 +67,8 @@ def scaled(jobs: ScaledJobs) -> Iterator[None]:
         while not ended.wait(_POLL_SECONDS):
             try:
                 jobs.look()
+            except OSError:
+                continue  # the gateway is busy; KEDA looks again, too
             except Exception as error:  # noqa: BLE001 - told to the test
                 jobs.errors.append(error)
 
