@@ -3,9 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check e2e quality methods-table motion-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
+.PHONY: chart images images-check
+
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= demo_output
+TOOLS := .tools
 JOBS ?= 10000
 RUNS ?= motion_runs
 # In CI the integration tests are a step of their own; elsewhere they run where there are servers.
@@ -40,7 +43,7 @@ check: $(READY) ## lint, format, types, import rules, and whether the environmen
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/check_environment.py
 
-e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
+e2e: $(READY) $(TOOLS)/ready ## the whole flow on the demo's capture, with its quality bar
 	$(BIN)/pytest tests/e2e
 
 quality: $(READY) ## the quality bars on real footage in TALKSPLAT_TEST_DATA
@@ -54,6 +57,18 @@ methods-table: $(READY) ## train and compare every avatar method on the footage 
 motion-table: $(READY) ## each motion model on real captures, into RUNS; footage in TALKSPLAT_TEST_DATA
 	@test -n "$(TALKSPLAT_TEST_DATA)" || { echo "set TALKSPLAT_TEST_DATA to the folder of captures; see CONTRIBUTING.md" >&2; exit 2; }
 	$(BIN)/python -m tests.quality.motion_table --runs $(RUNS)
+
+chart: $(READY) $(TOOLS)/ready ## lint, render, validate and judge the chart, compose.yaml and the Dockerfiles
+	$(BIN)/pytest tests/chart
+
+$(TOOLS)/ready: tests/services/chart_tools.sh tests/services/custom_resources.mjs
+	@tests/services/chart_tools.sh $(TOOLS)
+
+images: ## build all images with docker, or ENGINE=podman; TAG and PIP_CONF may be given
+	@deploy/build_images.sh $(TAG)
+
+images-check: $(READY) ## what each image installs, in clean environments one by one; ten minutes
+	$(BIN)/python .ci/images.py build/images
 
 chaos: $(READY) ## the kill test with JOBS (10000) jobs; make services starts what it needs
 	TALKSPLAT_CHAOS_JOBS=$(JOBS) $(BIN)/pytest tests/integration/test_kill.py
@@ -88,5 +103,5 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 clean: ## remove what make made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info $(OUT)
+	rm -rf .venv $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info $(OUT)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,16 +16,19 @@ def prepare_compute(settings: Settings) -> int:
         The number of threads.
     """
     n_threads = settings.n_threads or available_cores()
-    if "numba" not in sys.modules:
-        # Numba sizes its pool by this variable when it is imported, and refuses later changes.
-        os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
-        os.environ["OMP_NUM_THREADS"] = str(n_threads)
     # Torch refuses cuBLAS in deterministic mode without it; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    import numba
+    if "numba" in sys.modules:
+        import numba
+
+        numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    else:
+        # Numba sizes its pool by this variable when it is imported, and refuses later changes. Not
+        # every service has Numba.
+        os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
+        os.environ["OMP_NUM_THREADS"] = str(n_threads)
     import torch
 
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(n_threads)
     torch.use_deterministic_algorithms(mode=True)
     return n_threads

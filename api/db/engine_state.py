@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from api.db.tables import attempts, outbox, ready_stages, webhook_deliveries, webhooks, workers
 from api.db.unit_of_work import UnitOfWork
+from shared.messaging.routes import SERVICES
 from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
 
 ALIVE = timedelta(seconds=20)
@@ -23,38 +24,46 @@ def read_engine_state(work: UnitOfWork, now: datetime) -> EngineState:
         webhook_deliveries.join(webhooks, webhooks.c.id == webhook_deliveries.c.webhook_id),
         is_due,
     )
+    stages, demand = _stages(work, now)
     return EngineState(
         read_at=now.timestamp(),
-        stages=_stages(work, now),
+        stages=stages,
         services=_services(work, now),
         outbox_unsent=unsent,
         outbox_oldest_seconds=_age(oldest_unsent, now),
         webhooks_due=due,
         webhooks_overdue_seconds=_age(oldest_due, now),
+        demand=demand,
     )
 
 
-def _stages(work: UnitOfWork, now: datetime) -> dict[tuple[str, str], StageLoad]:
-    ready = ready_stages.c
+def _stages(
+    work: UnitOfWork, now: datetime
+) -> tuple[dict[tuple[str, str], StageLoad], dict[str, int]]:
+    """Loads by stage and class, and demand by service."""
+    ready, open_ = ready_stages.c, attempts.c
     queued = sa.select(
+        ready.service,
         ready.stage,
         ready.queue_class,
         sa.func.count(),
         sa.func.min(ready.queued_at, type_=ready.queued_at.type),
-    ).group_by(ready.stage, ready.queue_class)
-    loads = {
-        (stage, queue_class): StageLoad(n, 0, _age(oldest, now))
-        for stage, queue_class, n, oldest in work.connection.execute(queued)
-    }
+    ).group_by(ready.service, ready.stage, ready.queue_class)
     running = (
-        sa.select(attempts.c.stage, attempts.c.queue_class, sa.func.count())
-        .where(attempts.c.closed_at.is_(None))
-        .group_by(attempts.c.stage, attempts.c.queue_class)
+        sa.select(open_.service, open_.stage, open_.queue_class, sa.func.count())
+        .where(open_.closed_at.is_(None))
+        .group_by(open_.service, open_.stage, open_.queue_class)
     )
-    for stage, queue_class, n in work.connection.execute(running):
+    loads: dict[tuple[str, str], StageLoad] = {}
+    demand = dict.fromkeys(SERVICES, 0)
+    for service, stage, queue_class, n, oldest in work.connection.execute(queued):
+        loads[stage, queue_class] = StageLoad(n, 0, _age(oldest, now))
+        demand[service] = demand.get(service, 0) + n
+    for service, stage, queue_class, n in work.connection.execute(running):
         load = loads.get((stage, queue_class), StageLoad(0, 0, 0.0))
         loads[stage, queue_class] = load._replace(running=n)
-    return loads
+        demand[service] = demand.get(service, 0) + n
+    return loads, demand
 
 
 def _services(work: UnitOfWork, now: datetime) -> dict[str, ServiceLoad]:

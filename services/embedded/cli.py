@@ -17,6 +17,7 @@ from services.embedded.commands import (
     gateway,
     importing,
     machine,
+    probe,
     serve,
     stages,
     tenants,
@@ -61,6 +62,7 @@ for command in (
     serve.serve,
     gateway.gateway,
     gateway.migrate,
+    probe.probe,
     bench.bench,
     worker.worker,
 ):

@@ -40,6 +40,8 @@ class EngineState(NamedTuple):
     """Deliveries whose time has come."""
     webhooks_overdue_seconds: float
     """How late the oldest of them is."""
+    demand: Mapping[str, int]
+    """Queued and running stages by service; every service is named."""
 
 
 class EngineStateCollector(Collector):
@@ -66,7 +68,10 @@ def _families(state: EngineState | None) -> list[Metric]:
     workers = GaugeMetricFamily("talksplat_workers", "Workers heard of lately.", labels=services)
     slots = GaugeMetricFamily("talksplat_worker_slots", "What they can run.", labels=services)
     busy = GaugeMetricFamily("talksplat_worker_slots_busy", "What they run.", labels=services)
-    families: list[Metric] = [queued, running, oldest, workers, slots, busy]
+    demand = GaugeMetricFamily(
+        "talksplat_demand", "Stages ready or under way: what autoscaling reads.", labels=services
+    )
+    families: list[Metric] = [queued, running, oldest, workers, slots, busy, demand]
     if state is not None:
         for (stage, queue_class), load in sorted(state.stages.items()):
             queued.add_metric([stage, queue_class], load.queued)
@@ -76,6 +81,8 @@ def _families(state: EngineState | None) -> list[Metric]:
             workers.add_metric([service], service_load.workers)
             slots.add_metric([service], service_load.slots)
             busy.add_metric([service], service_load.busy)
+        for service, n in sorted(state.demand.items()):
+            demand.add_metric([service], n)
     for name, text, value in (
         ("outbox_unsent", "Messages not yet confirmed by the broker.", "outbox_unsent"),
         ("outbox_oldest_age_seconds", "Age of the oldest of them.", "outbox_oldest_seconds"),

@@ -6,6 +6,8 @@ A message is fetched when there is time for it and not before, so nothing waits 
 import logging
 import threading
 from collections.abc import Sequence
+from time import monotonic
+from typing import NamedTuple
 
 from kombu import Connection, Queue
 from kombu.message import Message
@@ -43,10 +45,21 @@ def work_until(broker_url: str, worker: Worker, stop: threading.Event) -> None:
             stop.wait(_RETRY_SECONDS)
 
 
+class Leaving(NamedTuple):
+    """How a worker of one command is asked to go."""
+
+    idle: threading.Event
+    """Take up nothing more."""
+    busy: threading.Event
+    """Hand back what runs."""
+
+
 def work_once(
-    broker_url: str, worker: Worker, stop: threading.Event, *, patience_seconds: float
+    broker_url: str, worker: Worker, leaving: Leaving, *, patience_seconds: float
 ) -> bool:
     """Run one command and return True; False when none came for ``patience_seconds``.
+
+    The command is acknowledged, or handed back, before this returns.
 
     Raises:
         Unavailable: ``broker_unavailable``.
@@ -54,14 +67,17 @@ def work_once(
     with broker_errors(), open_connection(broker_url, heartbeat=HEARTBEAT_SECONDS) as link:
         link.ensure_connection(max_retries=1)
         queues = _open_queues(link, worker.service)
-        waited = 0.0
-        while (message := _fetch(queues)) is None:
-            if waited >= patience_seconds or stop.wait(IDLE_SECONDS):
+        until = monotonic() + patience_seconds
+        while not leaving.idle.is_set():
+            message = _fetch(queues)
+            if message is not None:
+                _do(link, worker, message, leaving.busy)
+                return True
+            if monotonic() >= until:
                 return False
-            waited += IDLE_SECONDS
+            leaving.idle.wait(IDLE_SECONDS)
             link.heartbeat_check()
-        _do(link, worker, message, stop)
-        return True
+        return False
 
 
 def _open_queues(link: Connection, service: str) -> list[Queue]:

@@ -28,11 +28,11 @@ class Program:
         settings: Mapping[str, str],
         logs: Path,
         *,
-        module: str = COMMAND_LINE,
+        program: Sequence[str] = (sys.executable, "-m", COMMAND_LINE),
     ) -> None:
         self.name = name
         self.n_starts = 0
-        self._arguments = [sys.executable, "-m", module, *arguments]
+        self._arguments = [*program, *arguments]
         self._environment = environment(settings)
         self._log = logs / f"{name}.log"
         self._rest_seconds = 0.0

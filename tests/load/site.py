@@ -35,6 +35,8 @@ class Site:
     settings: Mapping[str, str]
     folder: Path
     """For logs and workspaces."""
+    owner_url: str
+    """How the database's owner logs in."""
 
     @property
     def work_dir(self) -> Path:
@@ -51,8 +53,10 @@ class Customer:
 
 
 @contextmanager
-def open_site(server_urls: Mapping[str, str], folder: Path) -> Iterator[Site]:
-    """A migrated database, a virtual host and a bucket; all removed afterwards."""
+def open_site(
+    server_urls: Mapping[str, str], folder: Path, *, is_migrated: bool = True
+) -> Iterator[Site]:
+    """A database, a virtual host and a bucket; all removed afterwards."""
     name = f"talksplat-test-{secrets.token_hex(4)}"
     server = make_url(server_urls["TALKSPLAT_TEST_DATABASE_URL"])
     owner = server.set(database=name)
@@ -64,7 +68,8 @@ def open_site(server_urls: Mapping[str, str], folder: Path) -> Iterator[Site]:
     store = open_store(store_url)
     _administer(server, f'CREATE DATABASE "{name}"')
     database_url = _text(gateway)
-    migrate_database(database_url, _text(owner))
+    if is_migrated:
+        migrate_database(database_url, _text(owner))
     database = open_database(database_url, pool_size=20)
     (folder / "work").mkdir(parents=True)
     try:
@@ -81,10 +86,11 @@ def open_site(server_urls: Mapping[str, str], folder: Path) -> Iterator[Site]:
                 "TALKSPLAT_SUBMISSIONS_PER_MINUTE": "1000000",
             },
             folder=folder,
+            owner_url=_text(owner),
         )
     finally:
         database.dispose()
-        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)', f'DROP ROLE "{name}"')
+        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)', f'DROP ROLE IF EXISTS "{name}"')
         remove_vhost(broker, name)
         store.delete_prefix("tenants/")
 

@@ -189,7 +189,11 @@ def _make_bare_table(site: Site, owner_url: str) -> None:
 def _gateway(site: Site) -> Iterator[int]:
     port = free_port()
     program = Program(
-        "gateway", [str(port)], site.settings, site.folder, module="tests.load.measured_gateway"
+        "gateway",
+        [str(port)],
+        site.settings,
+        site.folder,
+        program=(sys.executable, "-m", "tests.load.measured_gateway"),
     )
     with kept([program]):
         wait_until_ready(f"http://127.0.0.1:{port}")

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from api.db import tables
 from api.db.engine_state import ALIVE, read_engine_state
 from api.db.session import engine_work, open_database
+from shared.messaging.routes import SERVICES
 from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
 from tests.webhook_world import World, open_world
 
@@ -42,7 +43,8 @@ def test_an_empty_database_has_nothing_to_tell(tmp_path: Path) -> None:
         state = read_engine_state(work, _NOW)
     database.dispose()
 
-    assert EngineState(_NOW.timestamp(), {}, {}, 0, 0.0, 0, 0.0) == state
+    nobody = dict.fromkeys(SERVICES, 0)
+    assert EngineState(_NOW.timestamp(), {}, {}, 0, 0.0, 0, 0.0, nobody) == state
 
 
 def test_demand_workers_and_backlogs_are_counted(world: World) -> None:
@@ -125,6 +127,7 @@ def test_demand_workers_and_backlogs_are_counted(world: World) -> None:
             outbox_oldest_seconds=4.0,
             webhooks_due=1,
             webhooks_overdue_seconds=7.0,
+            demand={**dict.fromkeys(SERVICES, 0), "trainer": 2, "audio2motion": 1},
         )
         == state
     )

@@ -26,7 +26,7 @@ from shared.messaging.routes import (
     stage_queues,
 )
 from shared.worker.companion import Presence, keep_company
-from shared.worker.loop import work_once, work_until
+from shared.worker.loop import Leaving, work_once, work_until
 from shared.worker.stopping import Runs, StageStopped
 from tests.worker_world import EventLog, make_worker, order, wait_for
 
@@ -189,9 +189,8 @@ def test_the_loop_runs_one_command(tmp_path: Path, queue_class: QueueClass) -> N
     log = EventLog()
     worker = make_worker(tmp_path, log)
     Publisher(MEMORY).run_stage(order(), queue_class)
-    stop = threading.Event()
 
-    done = [work_once(MEMORY, worker, stop, patience_seconds=0) for _ in range(2)]
+    done = [work_once(MEMORY, worker, _staying(), patience_seconds=0) for _ in range(2)]
 
     assert [True, False] == done
     assert "stage_succeeded" == log.events[-1].type
@@ -205,10 +204,34 @@ def test_the_loop_prefers_what_somebody_waits_for(tmp_path: Path) -> None:
     publisher.run_stage(order(job_id="slow", options={"seconds": 0}), "batch")
     publisher.run_stage(order(job_id="quick", options={"seconds": 0}), "interactive")
 
-    work_once(MEMORY, worker, threading.Event(), patience_seconds=0)
+    work_once(MEMORY, worker, _staying(), patience_seconds=0)
 
     told = [event for event in log.events if not isinstance(event, WorkerSeen)]
     assert {"quick"} == {event.job_id for event in told}
+
+
+def test_one_that_leaves_takes_up_nothing(tmp_path: Path) -> None:
+    """Asked to go while it waits, it goes at once and leaves the command to others."""
+    log = EventLog()
+    worker = make_worker(tmp_path, log)
+    leaving = _staying()
+    leaving.idle.set()
+    Publisher(MEMORY).run_stage(order(), "batch")
+
+    assert not work_once(MEMORY, worker, leaving, patience_seconds=60)
+    assert [] == log.events
+
+
+def test_one_that_leaves_lets_its_stage_end(tmp_path: Path) -> None:
+    """The grace is over only when it is told so."""
+    log = EventLog()
+    worker = make_worker(tmp_path, log)
+    leaving = _staying()
+    Publisher(MEMORY).run_stage(order(options={"seconds": 0.5}), "batch")
+    threading.Timer(0.2, leaving.idle.set).start()
+
+    assert work_once(MEMORY, worker, leaving, patience_seconds=60)
+    assert "stage_succeeded" == log.events[-1].type
 
 
 def test_a_loop_that_stops_hands_its_command_back(tmp_path: Path) -> None:
@@ -255,3 +278,8 @@ def test_a_worker_hears_cancels_and_says_that_it_lives() -> None:
     seen = [event for event in log.events if isinstance(event, WorkerSeen)]
     assert [1, 0] == [seen[0].slots, seen[-1].slots]
     assert {1} == {event.busy for event in seen}
+
+
+def _staying() -> Leaving:
+    """Nobody asks to go."""
+    return Leaving(threading.Event(), threading.Event())

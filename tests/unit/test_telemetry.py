@@ -60,6 +60,7 @@ def registry() -> CollectorRegistry:
             outbox_oldest_seconds=0.5,
             webhooks_due=6,
             webhooks_overdue_seconds=7.0,
+            demand={"trainer": 4, "renderer": 0},
         )
     )
     worker.stage_started("render")
@@ -114,6 +115,8 @@ def test_every_series_explains_itself(registry: CollectorRegistry) -> None:
         ("talksplat_outbox_oldest_age_seconds", {}, 0.5),
         ("talksplat_webhook_deliveries_due", {}, 6),
         ("talksplat_worker_slots_busy", {"service": "trainer"}, 1),
+        ("talksplat_demand", {"service": "trainer"}, 4),
+        ("talksplat_demand", {"service": "renderer"}, 0),
         ("talksplat_worker_stages_running", {"stage": "render"}, 0),
         ("talksplat_worker_frames_per_second", {"stage": "render"}, 100),
         ("talksplat_gpu_memory_used_bytes", {"gpu": "0"}, 5),
@@ -129,7 +132,7 @@ def test_what_happened_is_shown(
 def test_a_stage_that_is_gone_disappears(registry: CollectorRegistry) -> None:
     """A reading replaces the one before as a whole."""
     telemetry = GatewayTelemetry(registry := CollectorRegistry())
-    empty = EngineState(0, {}, {}, 0, 0, 0, 0)
+    empty = EngineState(0, {}, {}, 0, 0, 0, 0, {})
     telemetry.set_engine_state(empty._replace(stages={("train", "batch"): StageLoad(1, 0, 1)}))
 
     telemetry.set_engine_state(empty)

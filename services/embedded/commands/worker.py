@@ -19,11 +19,11 @@ Service = Literal["preprocess", "trainer", "audio2motion", "renderer", "evaluato
 def worker(
     service: Annotated[Service, typer.Argument(help="Whose stages it runs.")],
     one: Annotated[
-        bool, typer.Option("--one", help="Run one stage and leave, for jobs of a cluster.")
+        bool, typer.Option("--one", help="Run one attempt and leave, for jobs of a cluster.")
     ] = False,
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds that --one waits for something to do.")
-    ] = 60.0,
+    ] = 30.0,
     entries: Annotated[
         list[str] | None,
         typer.Option(help="Python module with other entries, instead of the service's own."),
@@ -34,6 +34,7 @@ def worker(
 
     Needs TALKSPLAT_BROKER_URL and TALKSPLAT_STORE_URL, and no database. Stopped, it lets a stage
     end for TALKSPLAT_WORKER_GRACE_SECONDS and then hands it back; --json logs one object per line.
+    With --one it exits with 0 after one attempt, however that ended, or when nothing came.
 
     \b
     talksplat worker trainer
@@ -63,18 +64,21 @@ def _work_once(
     settings: Settings, service: Service, modules: tuple[str, ...], patience: float
 ) -> None:
     from services.embedded.worker_process import open_worker
-    from shared.worker.loop import work_once
+    from shared.worker.loop import Leaving, work_once
 
     broker_url = require_setting(settings, "broker_url")
-    stop = threading.Event()
+    leaving = Leaving(threading.Event(), threading.Event())
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        threading.Timer(settings.worker_grace_seconds, stop.set).start()
+        leaving.idle.set()
+        timer = threading.Timer(settings.worker_grace_seconds, leaving.busy.set)
+        timer.daemon = True  # a stage that has ended by itself is not waited for
+        timer.start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     with open_worker(settings, worker_id(service), service, modules) as worker:
-        work_once(broker_url, worker, stop, patience_seconds=patience)
+        work_once(broker_url, worker, leaving, patience_seconds=patience)
 
 
 def worker_id(service: str) -> str:
