@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,12 @@ def _split(value: object) -> object:
 
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
+
+Services = Annotated[
+    tuple[Literal["preprocess", "trainer", "audio2motion", "renderer", "evaluator"], ...],
+    BeforeValidator(_split),
+    Field(min_length=1),
+]
 
 
 class GatewaySettings(BaseModel):
@@ -43,6 +49,10 @@ class GatewaySettings(BaseModel):
     """TALKSPLAT_LINK_MINUTES: how long a download link holds."""
     database_connections: int = Field(default=10, ge=1, le=100)
     """TALKSPLAT_DATABASE_CONNECTIONS: at most, by one gateway for requests."""
+    heartbeat_seconds: int = Field(default=0, ge=0)
+    """TALKSPLAT_HEARTBEAT_SECONDS: pause between tiny jobs that prove the way through; 0 is off."""
+    heartbeat_services: Services = ("audio2motion", "renderer", "evaluator")
+    """TALKSPLAT_HEARTBEAT_SERVICES: whose workers they run through, in order."""
     webhook_ports: Ports = (443, 8443)
     """TALKSPLAT_WEBHOOK_PORTS: ports that webhooks may have, with commas between."""
     webhook_http: bool = False

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from api.db.heartbeats import read_heartbeat
 from api.db.tables import attempts, outbox, ready_stages, webhook_deliveries, webhooks, workers
 from api.db.unit_of_work import UnitOfWork
 from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
@@ -31,6 +32,7 @@ def read_engine_state(work: UnitOfWork, now: datetime) -> EngineState:
         outbox_oldest_seconds=_age(oldest_unsent, now),
         webhooks_due=due,
         webhooks_overdue_seconds=_age(oldest_due, now),
+        heartbeat=read_heartbeat(work, now),
     )
 
 
@@ -46,14 +48,21 @@ def _stages(work: UnitOfWork, now: datetime) -> dict[tuple[str, str], StageLoad]
         (stage, queue_class): StageLoad(n, 0, _age(oldest, now))
         for stage, queue_class, n, oldest in work.connection.execute(queued)
     }
+    moved = sa.func.coalesce(attempts.c.progressed_at, attempts.c.started_at)
     running = (
-        sa.select(attempts.c.stage, attempts.c.queue_class, sa.func.count())
+        sa.select(
+            attempts.c.stage,
+            attempts.c.queue_class,
+            sa.func.count(),
+            sa.func.min(moved, type_=attempts.c.started_at.type),
+        )
         .where(attempts.c.closed_at.is_(None))
         .group_by(attempts.c.stage, attempts.c.queue_class)
     )
-    for stage, queue_class, n in work.connection.execute(running):
+    for stage, queue_class, n, moved_at in work.connection.execute(running):
         load = loads.get((stage, queue_class), StageLoad(0, 0, 0.0))
-        loads[stage, queue_class] = load._replace(running=n)
+        still = _age(moved_at, now)
+        loads[stage, queue_class] = load._replace(running=n, longest_still_seconds=still)
     return loads
 
 
