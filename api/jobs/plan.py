@@ -142,7 +142,7 @@ def heartbeat(options: Options) -> tuple[StageSpec, ...]:
     """
     stages: list[StageSpec] = []
     for name in (name for name in options if name.startswith("beat_")):
-        stages.append(  # noqa: PERF401 - each looks at the one before
+        stages.append(
             StageSpec(
                 name=name,
                 service=name.removeprefix("beat_"),

@@ -31,11 +31,19 @@ def gateway(
 
 
 def migrate() -> None:
-    """Make or upgrade the database; run as its owner before a new version of the gateway."""
+    """Make or upgrade the database; run as its owner before a new version of the gateway.
+
+    TALKSPLAT_DATABASE_URL is the gateway's, TALKSPLAT_MIGRATION_DATABASE_URL the owner's.
+    TALKSPLAT_REPORTING_DATABASE_URL, if set, lets dashboards read aggregates.
+    """
     from api.db.migrate import migrate_database
 
     url = _database_url(read_settings(os.environ))
-    revision = migrate_database(url, os.environ.get("TALKSPLAT_MIGRATION_DATABASE_URL") or None)
+    owner, reporting = (
+        os.environ.get(f"TALKSPLAT_{name}_DATABASE_URL") or None
+        for name in ("MIGRATION", "REPORTING")
+    )
+    revision = migrate_database(url, owner, reporting)
     open_terminal(is_json=False).results.print(revision, highlight=False)
 
 
