@@ -34,7 +34,8 @@ def measure_event(
         now: The moment that the event was applied with.
     """
     if job.finished_at == now:
-        telemetry.job_finished(job.kind, job.status.value)
+        is_broken = job.failure is not None and job.failure.retryable
+        telemetry.job_finished(job.kind, job.status.value, is_broken=is_broken)
     stage = job.stage(getattr(event, "stage", ""))
     if stage is None:
         return

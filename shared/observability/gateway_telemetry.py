@@ -101,6 +101,12 @@ class GatewayTelemetry:
         self._jobs = Counter(
             "talksplat_jobs_finished", "Jobs that ended.", ["kind", "status"], registry=registry
         )
+        self._jobs_broken = Counter(
+            "talksplat_jobs_broken",
+            "Jobs that failed for a reason that is not the request's.",
+            ["kind"],
+            registry=registry,
+        )
         self._scores = Counter(
             "talksplat_scores", "Scores of videos.", ["kind", "score"], registry=registry
         )
@@ -191,9 +197,11 @@ class GatewayTelemetry:
         """An attempt was given up."""
         self._lease_expiries.labels(self._stages.label(stage)).inc()
 
-    def job_finished(self, kind: str, status: str) -> None:
-        """A job reached its end."""
-        self._jobs.labels(self._names.label(kind), self._names.label(status)).inc()
+    def job_finished(self, kind: str, status: str, *, is_broken: bool = False) -> None:
+        """A job reached its end; ``is_broken`` if it failed though the request was good."""
+        kind = self._names.label(kind)
+        self._jobs.labels(kind, self._names.label(status)).inc()
+        self._jobs_broken.labels(kind).inc(int(is_broken))
 
     def video_scored(self, kind: str, scores: Mapping[str, float]) -> None:
         """A video of a job of ``kind`` was scored; their means show whether quality drops."""
@@ -201,8 +209,8 @@ class GatewayTelemetry:
         for name, value in scores.items():
             score = self._scores_named.label(name)
             self._scores.labels(kind, score).inc()
-            sign = "negative" if value < 0 else "positive"
-            self._score_points.labels(kind, score, sign).inc(abs(value))
+            self._score_points.labels(kind, score, "positive").inc(max(value, 0.0))
+            self._score_points.labels(kind, score, "negative").inc(max(-value, 0.0))
 
     def loop_ran(self, loop: str, *, seconds: float, at: float) -> None:
         """A round of an engine loop ended well."""
