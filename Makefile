@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
+.PHONY: help setup demo test check alerts e2e quality services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -38,6 +38,10 @@ check: $(READY) ## lint, format, types, import rules, and whether the environmen
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/check_environment.py
+
+alerts: ## check the alert rules and run their tests; make services installs promtool
+	promtool check rules deploy/helm/talksplat/rules/*.yaml
+	promtool test rules tests/alerts/*.yaml
 
 e2e: $(READY) ## the whole flow on the demo's capture, with its quality bar
 	$(BIN)/pytest tests/e2e

@@ -16,6 +16,7 @@ from services.embedded.commands import (
     flow,
     gateway,
     importing,
+    jobs,
     machine,
     serve,
     stages,
@@ -68,6 +69,7 @@ for command in (
 app.add_typer(exporting.app, name="export")
 app.add_typer(importing.app, name="import")
 app.add_typer(machine.models_app, name="models")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(tenants.app, name="tenant")
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from services.embedded.operating import database_url
 from services.embedded.terminal import open_terminal
-from shared.errors import InvalidInput
-from shared.settings import Settings, read_settings
+from shared.settings import read_settings
 
 
 def gateway(
@@ -38,18 +38,10 @@ def migrate() -> None:
     """
     from api.db.migrate import migrate_database
 
-    url = _database_url(read_settings(os.environ))
+    url = database_url()
     owner, reporting = (
         os.environ.get(f"TALKSPLAT_{name}_DATABASE_URL") or None
         for name in ("MIGRATION", "REPORTING")
     )
     revision = migrate_database(url, owner, reporting)
     open_terminal(is_json=False).results.print(revision, highlight=False)
-
-
-def _database_url(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise InvalidInput(
-            "missing_setting", "set TALKSPLAT_DATABASE_URL to the gateway's database"
-        )
-    return settings.database_url

@@ -1,23 +1,18 @@
 """tenant: operators make tenants and keys in the database itself; the gateway may be down."""
 
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.embedded.commands.words import JsonOption
+from services.embedded.operating import operator_work
 from services.embedded.terminal import open_terminal, print_json, print_table
 from shared.errors import InvalidInput
-from shared.settings import read_settings
 
 if TYPE_CHECKING:
-    from api.accounts import Making, NewKey
+    from api.accounts import NewKey
     from api.db.records import ApiKey, KeyScope, Tenant
-    from api.db.unit_of_work import UnitOfWork
 
 _ROWS = 1000
 ScopeOption = Annotated[str, typer.Option(help="member, admin or operator.")]
@@ -38,7 +33,7 @@ def create(
     """Make a tenant with a first API key, which is shown once."""
     from api.accounts import KeyTerms, create_key, create_tenant
 
-    with _work() as (work, making):
+    with operator_work() as (work, making):
         made = create_tenant(work, name, making, weight=weight)
         key = create_key(work, made.tenant_id, KeyTerms("first", _scope(scope)), making)
     _show_key(key, as_json=as_json)
@@ -49,7 +44,7 @@ def list_(as_json: JsonOption = False) -> None:
     """List the tenants, newest first."""
     from api.db.tenants import list_tenants
 
-    with _work() as (work, _making):
+    with operator_work() as (work, _making):
         found = list_tenants(work, None, _ROWS)
     rows = [_tenant_row(tenant) for tenant in found]
     _show("tenants", ["tenant_id", "name", "weight", "created_at", "state"], rows, as_json=as_json)
@@ -66,7 +61,7 @@ def key(
     """Make another API key, which is shown once."""
     from api.accounts import KeyTerms, create_key
 
-    with _work() as (work, making):
+    with operator_work() as (work, making):
         ends = None if days is None else making.now + timedelta(days=days)
         made = create_key(work, tenant_id, KeyTerms(name, _scope(scope), ends), making)
     _show_key(made, as_json=as_json)
@@ -77,7 +72,7 @@ def keys(tenant_id: TenantId, as_json: JsonOption = False) -> None:
     """List a tenant's keys, newest first; their secrets are known to nobody."""
     from api.db.api_keys import list_keys
 
-    with _work() as (work, making):
+    with operator_work() as (work, making):
         rows = [_key_row(each, making.now) for each in list_keys(work, tenant_id, None, _ROWS)]
     _show("keys", ["key_id", "name", "scope", "created_at", "state"], rows, as_json=as_json)
 
@@ -94,7 +89,7 @@ def rotate(
     """Make a key like an old one, which ends after the overlap."""
     from api.accounts import rotate_key
 
-    with _work() as (work, making):
+    with operator_work() as (work, making):
         made = rotate_key(work, tenant_id, key_id, timedelta(hours=overlap_hours), making)
     _show_key(made, as_json=as_json)
 
@@ -104,28 +99,8 @@ def revoke(tenant_id: TenantId, key_id: KeyId) -> None:
     """End a key now; gateways notice within seconds."""
     from api.accounts import end_key
 
-    with _work() as (work, making):
+    with operator_work() as (work, making):
         end_key(work, tenant_id, key_id, making.now)
-
-
-@contextmanager
-def _work() -> "Iterator[tuple[UnitOfWork, Making]]":
-    """An operator's transaction."""
-    from api.accounts import Making
-    from api.db.session import engine_work, open_database
-    from api.gateway import draw_id
-
-    url = read_settings(os.environ).database_url
-    if url is None:
-        raise InvalidInput(
-            "missing_setting", "set TALKSPLAT_DATABASE_URL to the gateway's database"
-        )
-    database = open_database(url, pool_size=1)
-    try:
-        with engine_work(database) as work:
-            yield work, Making(datetime.now(UTC), draw_id, secrets.token_bytes)
-    finally:
-        database.dispose()
 
 
 def _scope(text: str) -> "KeyScope":
