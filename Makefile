@@ -60,8 +60,9 @@ load: $(READY) ## submissions per second, and full tables; on the servers of mak
 responsiveness: $(READY) ## how fast talksplat serve answers while it trains; five minutes
 	$(BIN)/python -m tests.load.responsiveness
 
-simulate: $(READY) ## fair order between a thousand tenants, without servers
+simulate: $(READY) ## fair order, and a million jobs on a thousand workers, without servers
 	$(BIN)/python -m tests.load.simulate
+	$(BIN)/python -m tests.load.simulate_cluster
 
 bench: $(READY) ## time the rasterizer and the renderer on this machine
 	$(BIN)/talksplat bench

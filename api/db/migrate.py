@@ -48,7 +48,7 @@ def migrate_database(
                 _let_in(connection, url)
                 if reporting_url:
                     _let_report(connection, reporting_url)
-            return str(MigrationContext.configure(connection).get_current_revision())
+            return str(current_revision(connection))
     except sa.exc.OperationalError as error:
         raise Unavailable(
             "database_unavailable", f"the database cannot be reached: {error.orig}"
@@ -68,7 +68,7 @@ def check_database(database: Engine) -> None:
         with database.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL ROLE {ROLES[1]}")
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = current_revision(connection)
     except sa.exc.SQLAlchemyError as error:
         raise Unavailable("database_unavailable", "the database does not answer") from error
     if found != wanted:
@@ -77,6 +77,11 @@ def check_database(database: Engine) -> None:
             f"the database has revision {found}, this version needs {wanted}: "
             "run talksplat migrate",
         )
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Revision of the schema; None before the first migration."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 @functools.cache

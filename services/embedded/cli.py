@@ -11,7 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from services.embedded.commands import (
+    backups,
     bench,
+    capacity,
     exporting,
     flow,
     gateway,
@@ -62,7 +64,10 @@ for command in (
     serve.serve,
     gateway.gateway,
     gateway.migrate,
+    backups.backup,
+    backups.restore,
     bench.bench,
+    capacity.capacity,
     worker.worker,
 ):
     app.command()(command)

@@ -1,7 +1,7 @@
 """A real Prometheus scrapes real processes; every panel of every dashboard shows something.
 
 Jobs run through gateway, broker, workers and store; their stages only pretend to compute. The GPU's
-series come from a recorded answer of a worker, as the machine of the tests may have none.
+series come from a file as a worker with a GPU answers, as the machine of the tests may have none.
 """
 
 import http.server
@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -31,7 +31,7 @@ from tests.load.programs import Program, free_port, kept
 from tests.load.site import Site, open_site
 from tests.pretend_stages import MODULE, REFUSED
 
-RECORDED_GPU = ROOT / "tests/data/gpu_worker.prom"
+GPU_ANSWER = ROOT / "tests/data/gpu_worker.prom"
 REPORTER = "dashboards_of_tests"
 _MACROS = {"$__rate_interval": "1m"}
 
@@ -52,30 +52,21 @@ def watched(
     if not shutil.which("prometheus"):
         pytest.fail("no prometheus: run make services")
     folder = tmp_path_factory.mktemp("watched")
-    with open_site(server_urls, folder / "site") as site, _reporting(site, server_urls) as reader:
+    with ExitStack() as stack:
+        site = stack.enter_context(open_site(server_urls, folder / "site"))
+        reader = stack.enter_context(_reporting(site, server_urls))
+        gateway = _start_gateway(site, stack)
         ports = {service: free_port() for service in SERVICES}
-        places = Places(
-            *(site.settings[f"TALKSPLAT_{n}_URL"] for n in ("DATABASE", "BROKER", "STORE"))
-        )
-        gateway = LiveGateway(
-            places,
-            folder / "gateway.log",
-            TALKSPLAT_HEARTBEAT_SECONDS="5",
-            TALKSPLAT_WEBHOOK_HTTP="1",
-            TALKSPLAT_WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
-        )
-        gateway.start()
-        addresses = [gateway.address.removeprefix("http://")]
-        addresses += [f"127.0.0.1:{port}" for port in ports.values()]
-        with _recorded_gpu() as gpu:
-            jobs = {"talksplat-gateway": addresses[:1], "talksplat-worker": [*addresses[1:], gpu]}
-            with scraping(folder / "prometheus", jobs) as prometheus, kept(_workers(site, ports)):
-                for number in range(2):
-                    _use(gateway, site, number)
-                time.sleep(6)  # a reading of the engine's state, and scrapes after it
-                yield Watched(prometheus, reader, [*addresses, gpu])
-        gateway.kill()
-        gateway.database.dispose()
+        workers = [f"127.0.0.1:{port}" for port in ports.values()]
+        workers.append(stack.enter_context(_gpu_answer()))
+        first = gateway.address.removeprefix("http://")
+        jobs = {"talksplat-gateway": [first], "talksplat-worker": workers}
+        prometheus = stack.enter_context(scraping(folder / "prometheus", jobs))
+        stack.enter_context(kept(_workers(site, ports)))
+        for number in range(2):
+            _use(gateway, site, number)
+        time.sleep(6)  # a reading of the engine's state, and scrapes after it
+        yield Watched(prometheus, reader, [first, *workers])
 
 
 def test_every_process_is_scraped(watched: Watched) -> None:
@@ -108,15 +99,30 @@ def test_a_panel_of_the_database_has_data(watched: Watched, query: Query) -> Non
     assert all(any(value is not None for value in row.values()) for row in rows)
 
 
-def test_the_recorded_answer_is_what_workers_export() -> None:
+def test_the_file_of_a_gpu_is_what_workers_export() -> None:
     """The same names and labels."""
     recorded = {
         (family.name, tuple(sorted(sample.labels)))
-        for family in text_string_to_metric_families(RECORDED_GPU.read_text("utf-8"))
+        for family in text_string_to_metric_families(GPU_ANSWER.read_text("utf-8"))
         for sample in family.samples
     }
 
     assert {(family.name, ("gpu",)) for family in GpuCollector(list).describe()} == recorded
+
+
+def _start_gateway(site: Site, stack: ExitStack) -> LiveGateway:
+    urls = (site.settings[f"TALKSPLAT_{name}_URL"] for name in ("DATABASE", "BROKER", "STORE"))
+    gateway = LiveGateway(
+        Places(*urls),
+        site.folder / "gateway.log",
+        TALKSPLAT_HEARTBEAT_SECONDS="20",
+        TALKSPLAT_WEBHOOK_HTTP="1",
+        TALKSPLAT_WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
+    )
+    stack.callback(gateway.database.dispose)
+    stack.callback(gateway.kill)
+    gateway.start()
+    return gateway
 
 
 def _workers(site: Site, ports: dict[str, int]) -> list[Program]:
@@ -192,9 +198,9 @@ def _reporting(site: Site, server_urls: dict[str, str]) -> Iterator[Engine]:
 
 
 @contextmanager
-def _recorded_gpu() -> Iterator[str]:
-    """Serves the recorded answer; gives its address."""
-    body = RECORDED_GPU.read_bytes()
+def _gpu_answer() -> Iterator[str]:
+    """Serves that file; gives its address."""
+    body = GPU_ANSWER.read_bytes()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
