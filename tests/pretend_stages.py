@@ -4,6 +4,7 @@ Workers are given this module's name in place of their service's entries.
 """
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from shared.worker.stage_entry import Facts, StageEntry
 MODULE = "tests.pretend_stages"
 REFUSED = b"no face here"
 """An upload with these bytes is refused."""
+SLOW = b"slow"
+"""One with these takes a minute."""
 FACTS: dict[str, Facts] = {
     "preprocess.prepare": {"n_frames": 250},
     "trainer.train": {"n_gaussians": 1000},
@@ -47,7 +50,8 @@ def pretend(
 
 
 def verify(inputs: Path, _options: dict[str, Any], out: Path, _progress: Progress) -> Facts:
-    """Refuse what says so."""
+    """Refuse what says so, and take long where it says so."""
+    time.sleep(60 if (inputs / "upload").read_bytes() == SLOW else 0)
     if (inputs / "upload").read_bytes() == REFUSED:
         raise InvalidInput("no_face", "no face was found; film the head facing the camera")
     (out / "manifest.json").write_text("{}")

@@ -1,12 +1,14 @@
 """Backup and restore of PostgreSQL and S3."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from shared.object_store import Store, open_store
+from shared.object_store import Store
+from shared.object_stores.s3 import S3Store, read_place
 from tests.backup_rules import check_round_trip, check_second_backup
 from tests.engine_world import World
 from tests.integration.databases import copied_database, migrate_template
@@ -20,14 +22,20 @@ def template(database_url: str) -> str:
 
 
 @pytest.fixture
-def buckets(store_url: str) -> Iterator[tuple[Store, Store]]:
-    """The platform's bucket, and another one; both are emptied afterwards."""
-    parts = urlsplit(store_url)
-    other = urlunsplit(parts._replace(path=f"{parts.path}-restored"))
-    opened = (open_store(store_url), open_store(other))
-    yield opened
-    for store in opened:
-        store.delete_prefix("")
+def buckets(server_urls: dict[str, str]) -> Iterator[tuple[Store, Store]]:
+    """Two empty buckets; removed afterwards."""
+    parts = urlsplit(server_urls["TALKSPLAT_TEST_STORE_URL"])
+    names = [f"talksplat-test-{secrets.token_hex(4)}" for _ in range(2)]
+    first, second = (
+        S3Store(read_place(urlsplit(urlunsplit(parts._replace(path=f"/{name}"))))) for name in names
+    )
+    for store in (first, second):
+        store.prepare()
+    yield first, second
+    for name, store in zip(names, (first, second), strict=True):
+        for info in list(store.list_objects("")):
+            store.delete(info.key)
+        store._client.remove_bucket(name)
 
 
 def test_everything_comes_back(template: str, buckets: tuple[Store, Store], tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.integration.live_gateway import LiveGateway, Places
 from tests.integration.prometheus import Prometheus, is_number, scraping
 from tests.load.programs import Program, free_port, kept
 from tests.load.site import Site, open_site
-from tests.pretend_stages import MODULE, REFUSED
+from tests.pretend_stages import MODULE, REFUSED, SLOW
 
 GPU_ANSWER = ROOT / "tests/data/gpu_worker.prom"
 REPORTER = "dashboards_of_tests"
@@ -65,6 +65,7 @@ def watched(
         stack.enter_context(kept(_workers(site, ports)))
         for number in range(2):
             _use(gateway, site, number)
+        _keep_busy(gateway, site)
         time.sleep(6)  # a reading of the engine's state, and scrapes after it
         yield Watched(prometheus, reader, [first, *workers])
 
@@ -131,7 +132,11 @@ def _workers(site: Site, ports: dict[str, int]) -> list[Program]:
         Program(
             f"worker-{service}",
             ["worker", service, "--entries", MODULE],
-            {**settings, "TALKSPLAT_METRICS_PORT": str(port)},
+            {
+                **settings,
+                "TALKSPLAT_METRICS_PORT": str(port),
+                "TALKSPLAT_WORKER_GRACE_SECONDS": "0",
+            },
             site.folder,
         )
         for service, port in ports.items()
@@ -154,6 +159,14 @@ def _use(gateway: LiveGateway, site: Site, number: int) -> None:
         video = client.post("/v1/videos", json=wanted).json()["video_id"]
         _await(client, f"/v1/videos/{video}", "ready")
         assert client.get("/v1/nowhere").status_code == 404
+
+
+def _keep_busy(gateway: LiveGateway, site: Site) -> None:
+    """One upload is being verified, two wait for it."""
+    account = gateway.add_account()
+    with gateway.client(account) as client:
+        for _ in range(3):
+            _complete(client, site, account, "capture", SLOW, "verifying")
 
 
 def _complete(
