@@ -29,6 +29,7 @@ from api.main import make_app
 from api.settings import GatewaySettings
 from api.webhooks.address import AddressRules
 from api.webhooks.client import WebhookClient
+from api.webhooks.sealing import SecretBox
 from api.webhooks.sender import Sender, send_next
 from shared.errors import InvalidInput, Unavailable
 from shared.messaging.backlog import count_waiting_events
@@ -157,7 +158,10 @@ def _more_rounds(opened: _Opened, settings: GatewaySettings) -> list[Round]:
         telemetry=opened.telemetry,
         now=_now,
         jitter=random.random,
+        box=SecretBox(settings.secrets_key),
     )
+    if not settings.secrets_key:
+        logger.warning("webhook_secrets_unsealed", extra={"setting": "TALKSPLAT_SECRETS_KEY"})
 
     def read_state() -> int:
         with engine_work(database, is_read_only=True) as work:

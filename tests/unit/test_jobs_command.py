@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.db import tables
 from api.jobs.job import Job
 from services.embedded.cli import FAILED, run_command
 from tests.engine_world import World, sqlite_database
@@ -112,7 +113,7 @@ def test_a_job_is_canceled(world: World, tell: Tell) -> None:
 )
 def test_what_is_not_there_is_told(world: World, words: list[str]) -> None:
     """With a code."""
-    assert world.database
+    assert [] == world.rows(tables.jobs)
     assert run_command(["jobs", *words]) == FAILED
 
 
