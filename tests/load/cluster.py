@@ -59,7 +59,11 @@ class Result:
     waits: dict[str, "array[float]"] = field(
         default_factory=lambda: {name.value: array("f") for name in QueueClass}
     )
-    """By class: from ready to begun, of every stage but those of the tenant with the burst."""
+    """By class: from ready to begun, of stages of tenants that ask for little."""
+    heavy_waits: dict[str, "array[float]"] = field(
+        default_factory=lambda: {name.value: array("f") for name in QueueClass}
+    )
+    """The same of those that ask for much, without the burst's."""
     job_seconds: dict[str, "array[float]"] = field(
         default_factory=lambda: {kind: array("f") for kind in KINDS}
     )
@@ -251,7 +255,9 @@ class Cluster:
             heapq.heappush(self._ends, (now + seconds, job, stage_number))
             if self._tenant[job]:
                 kind = QueueClass.interactive if stage.is_interactive else QueueClass.batch
-                self.result.waits[kind.value].append(now - ready_at)
+                is_heavy = self._tenant[job] <= N_HEAVY
+                waits = self.result.heavy_waits if is_heavy else self.result.waits
+                waits[kind.value].append(now - ready_at)
             self.result.n_stages += 1
 
 

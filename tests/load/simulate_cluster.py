@@ -10,7 +10,7 @@ import time
 from api.jobs.plan import QueueClass
 from services.embedded.capacity import Demand, Kind, plan_of, stage_seconds
 from shared.messaging.routes import SERVICES
-from tests.load.cluster import KINDS, Cluster, Load, Result, mean, percentile
+from tests.load.cluster import KINDS, N_HEAVY, Cluster, Load, Result, mean, percentile
 from tests.load.pools import Scaling, by_demand, fixed, shares
 
 N_JOBS, N_WORKERS = 1_000_000, 1000
@@ -54,13 +54,17 @@ def describe(name: str, result: Result, took: float) -> str:
         f"{result.makespan / 3600:.1f} h of the cluster, played in {took:.0f} s"
     )
     lines = [head]
-    for kind in QueueClass:
-        waits = result.waits[kind.value]
-        lines.append(
-            f"  {kind.value} stages waited {mean(waits):.1f} s on average, "
-            f"{percentile(waits, 0.5):.0f} / {percentile(waits, 0.95):.0f} / "
-            f"{percentile(waits, 0.99):.0f} s (p50, p95, p99; without the burst's)"
-        )
+    for whose, by_class in (
+        ("tenants that ask for little", result.waits),
+        (f"the {N_HEAVY} that ask for most", result.heavy_waits),
+    ):
+        for kind in QueueClass:
+            waits = by_class[kind.value]
+            p50, p95, p99 = (percentile(waits, share) for share in (0.5, 0.95, 0.99))
+            lines.append(
+                f"  {kind.value} stages of {whose} waited {mean(waits):.1f} s on average, "
+                f"{p50:.0f} / {p95:.0f} / {p99:.0f} s (p50, p95, p99)"
+            )
     lines.append(
         f"  a job's first stage: {percentile(result.other_waits, 0.95):.0f} s (p95) for tenants "
         f"that ask for little, {percentile(result.burst_waits, 0.95):.0f} s for the burst's"
