@@ -22,7 +22,7 @@ _ADVICE = {
     "bad_store_url": "set TALKSPLAT_STORE_URL",
     "database_unavailable": "is the server there, and do host, user and password fit?",
     "broker_unavailable": "is RabbitMQ there, and do host, user, password and vhost fit?",
-    "store_unavailable": "is the server there, does the bucket exist, may this key write to it?",
+    "store_unavailable": "is the server there? The gateway makes the bucket when it starts",
 }
 _QUEUE_LIMITS_SINCE = (3, 12)
 """RabbitMQ knows a consumer's time limit per queue since then."""

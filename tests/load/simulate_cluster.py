@@ -10,7 +10,8 @@ import time
 from api.jobs.plan import QueueClass
 from services.embedded.capacity import Demand, Kind, plan_of, stage_seconds
 from shared.messaging.routes import SERVICES
-from tests.load.cluster import KINDS, N_HEAVY, Cluster, Load, Result, mean, percentile
+from tests.load.arrivals import Load
+from tests.load.cluster import KINDS, N_HEAVY, Cluster, Result, mean, percentile
 from tests.load.pools import Scaling, by_demand, fixed, shares
 
 N_JOBS, N_WORKERS = 1_000_000, 1000

@@ -4,7 +4,8 @@ import pytest
 
 from api.jobs.plan import QueueClass
 from shared.messaging.routes import SERVICES
-from tests.load.cluster import Cluster, Load, Result, percentile
+from tests.load.arrivals import Load
+from tests.load.cluster import Cluster, Result, percentile
 from tests.load.pools import Limits, Pool, by_demand, fixed
 from tests.load.simulate_cluster import WARM, make_load, seconds_by_service
 
