@@ -51,6 +51,80 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def show(tenant_id: TenantId, as_json: JsonOption = False) -> None:
+    """Show a tenant's quotas, what it holds now, and its compute of this month."""
+    from api.db.tenants import find_tenant
+    from api.db.usage import read_using
+    from api.ids import missing
+
+    with operator_work() as (work, making):
+        found = find_tenant(work, tenant_id)
+        if found is None:
+            raise missing("ten", tenant_id)
+        using = read_using(work, tenant_id, making.now)
+    quotas = found.quotas
+    about: dict[str, Any] = {
+        "tenant_id": found.tenant_id,
+        "name": found.name,
+        "state": "disabled" if found.disabled_at else "active",
+        "weight": found.weight,
+        "max_running_jobs": quotas.max_running_jobs,
+        "open_jobs": using.n_open_jobs,
+        "max_open_jobs": quotas.max_open_jobs,
+        "stored_bytes": using.stored_bytes,
+        "max_stored_bytes": quotas.max_stored_bytes,
+        "month_compute_seconds": using.compute_seconds,
+        "max_compute_seconds": quotas.max_compute_seconds,
+    }
+    terminal = open_terminal(is_json=as_json)
+    if as_json:
+        print_json(terminal, about)
+    else:
+        rows = [[name, str(value)] for name, value in about.items()]
+        print_table(terminal.results, "tenant", ["", ""], rows)
+
+
+@app.command()
+def change(
+    tenant_id: TenantId,
+    name: Annotated[str | None, typer.Option(help="New name.")] = None,
+    weight: Annotated[float | None, typer.Option(min=0.01, max=100, help="New share.")] = None,
+    max_running_jobs: Annotated[int | None, typer.Option(min=0, help="Under way.")] = None,
+    max_open_jobs: Annotated[int | None, typer.Option(min=0, help="And queued.")] = None,
+    max_stored_gb: Annotated[float | None, typer.Option(min=0, help="In the store.")] = None,
+    max_compute_hours: Annotated[float | None, typer.Option(min=0, help="A month.")] = None,
+    disabled: Annotated[
+        bool | None, typer.Option("--disable/--enable", help="Whether its keys work.")
+    ] = None,
+) -> None:
+    """Change a tenant: its name, share, quotas, and whether its keys work.
+
+    \b
+    talksplat tenant change ten_... --weight 2 --max-running-jobs 50
+    talksplat tenant change ten_... --disable
+    """
+    from api.db.tenants import change_tenant
+    from api.ids import missing
+
+    wanted: dict[str, Any] = {
+        "name": name,
+        "weight": weight,
+        "max_running_jobs": max_running_jobs,
+        "max_open_jobs": max_open_jobs,
+        "max_stored_bytes": None if max_stored_gb is None else int(max_stored_gb * 1e9),
+        "max_compute_seconds": None if max_compute_hours is None else max_compute_hours * 3600,
+    }
+    changes = {column: value for column, value in wanted.items() if value is not None}
+    with operator_work() as (work, making):
+        if disabled is not None:
+            changes["disabled_at"] = making.now if disabled else None
+        if not changes:
+            raise InvalidInput("invalid_request", "nothing to change; see --help")
+        if not change_tenant(work, tenant_id, changes):
+            raise missing("ten", tenant_id)
+
+
+@app.command()
 def key(
     tenant_id: TenantId,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "key",
