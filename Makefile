@@ -1,9 +1,7 @@
 # `make` alone lists what there is. Every target does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e quality methods-table motion-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu schemas resolve format clean
-
-.PHONY: chart images images-check
+.PHONY: help setup demo test check alerts chart e2e quality methods-table motion-table services services-down integration chaos load responsiveness simulate bench bench-gpu gpu images images-check schemas resolve format clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -43,6 +41,10 @@ check: $(READY) ## lint, format, types, import rules, and whether the environmen
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/check_environment.py
 
+alerts: ## check the alert rules and run their tests; make services installs promtool
+	promtool check rules deploy/helm/talksplat/rules/*.yaml
+	promtool test rules tests/alerts/*.yaml
+
 e2e: $(READY) $(TOOLS)/ready ## the whole flow on the demo's capture, with its quality bar
 	$(BIN)/pytest tests/e2e
 
@@ -80,8 +82,9 @@ load: $(READY) ## submissions per second, and full tables; on the servers of mak
 responsiveness: $(READY) ## how fast talksplat serve answers while it trains; five minutes
 	$(BIN)/python -m tests.load.responsiveness
 
-simulate: $(READY) ## fair order between a thousand tenants, without servers
+simulate: $(READY) ## fair order, and a million jobs on a thousand workers, without servers
 	$(BIN)/python -m tests.load.simulate
+	$(BIN)/python -m tests.load.simulate_cluster
 
 bench: $(READY) ## time the rasterizer and the renderer on this machine
 	$(BIN)/talksplat bench

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -24,10 +24,12 @@ from api.dependencies import Parts
 from api.http.job_watcher import JobWatcher
 from api.ids import new_id
 from api.jobs.engine import Engine, EngineParts, Round, start_engine
+from api.jobs.heartbeat import Beating, send_heartbeat
 from api.main import make_app
 from api.settings import GatewaySettings
 from api.webhooks.address import AddressRules
 from api.webhooks.client import WebhookClient
+from api.webhooks.sealing import SecretBox
 from api.webhooks.sender import Sender, send_next
 from shared.errors import InvalidInput, Unavailable
 from shared.messaging.backlog import count_waiting_events
@@ -44,6 +46,7 @@ _ENGINE_CONNECTIONS = 12
 _WEBHOOK_SENDERS = 4
 _CONSENT_SECONDS = 5.0
 _TELEMETRY_SECONDS = 5.0
+_HEARTBEAT_LOOK_SECONDS = 10.0
 
 
 class Places(NamedTuple):
@@ -109,7 +112,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
             count_waiting=partial(count_waiting_events, places.broker_url),
             telemetry=opened.telemetry,
         ),
-        _more_rounds(opened._replace(database=engine_database)),
+        _more_rounds(opened._replace(database=engine_database), settings),
     )
     readiness = Readiness(
         {
@@ -146,7 +149,7 @@ def open_gateway(places: Places, settings: GatewaySettings) -> Iterator[FastAPI]
         opened.database.dispose()
 
 
-def _more_rounds(opened: _Opened) -> list[Round]:
+def _more_rounds(opened: _Opened, settings: GatewaySettings) -> list[Round]:
     """What the engine does besides moving jobs: webhooks, consents, telemetry."""
     database = opened.database
     sender = Sender(
@@ -155,7 +158,10 @@ def _more_rounds(opened: _Opened) -> list[Round]:
         telemetry=opened.telemetry,
         now=_now,
         jitter=random.random,
+        box=SecretBox(settings.secrets_key),
     )
+    if not settings.secrets_key:
+        logger.warning("webhook_secrets_unsealed", extra={"setting": "TALKSPLAT_SECRETS_KEY"})
 
     def read_state() -> int:
         with engine_work(database, is_read_only=True) as work:
@@ -169,7 +175,27 @@ def _more_rounds(opened: _Opened) -> list[Round]:
         ),
         Round("consent", _CONSENT_SECONDS, lambda: stop_unconsented(database, _now())),
         Round("telemetry", _TELEMETRY_SECONDS, read_state),
+        *_heartbeats(opened, settings),
     ]
+
+
+def _heartbeats(opened: _Opened, settings: GatewaySettings) -> list[Round]:
+    if not settings.heartbeat_seconds:
+        return []
+    beating = Beating(
+        database=opened.database,
+        store=opened.store,
+        every=timedelta(seconds=settings.heartbeat_seconds),
+        services=settings.heartbeat_services,
+        new_id=draw_id,
+        random_bytes=secrets.token_bytes,
+    )
+
+    def beat() -> int:
+        send_heartbeat(beating, _now())
+        return 0
+
+    return [Round("heartbeat", min(settings.heartbeat_seconds, _HEARTBEAT_LOOK_SECONDS), beat)]
 
 
 def _check_engine(engine: Engine) -> None:

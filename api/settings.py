@@ -1,11 +1,13 @@
 """Settings of the gateway alone, read from the environment once."""
 
+import base64
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from api.webhooks.sealing import KEY_BYTES
 from shared.errors import InvalidInput
 
 _PREFIX = "TALKSPLAT_"
@@ -18,6 +20,27 @@ def _split(value: object) -> object:
 
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
+
+
+def _decode_keys(value: object) -> object:
+    """Keys in base64, with commas between; what is wrong with them tells nothing of them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        keys = tuple(base64.b64decode(part, validate=True) for part in value.split(","))
+    except ValueError as error:
+        raise ValueError("expected base64, keys with commas between") from error
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise ValueError(f"expected {KEY_BYTES} bytes each: openssl rand -base64 {KEY_BYTES}")
+    return keys
+
+
+Keys = Annotated[tuple[bytes, ...], BeforeValidator(_decode_keys)]
+Services = Annotated[
+    tuple[Literal["preprocess", "trainer", "audio2motion", "renderer", "evaluator"], ...],
+    BeforeValidator(_split),
+    Field(min_length=1),
+]
 
 
 class GatewaySettings(BaseModel):
@@ -43,6 +66,12 @@ class GatewaySettings(BaseModel):
     """TALKSPLAT_LINK_MINUTES: how long a download link holds."""
     database_connections: int = Field(default=10, ge=1, le=100)
     """TALKSPLAT_DATABASE_CONNECTIONS: at most, by one gateway for requests."""
+    secrets_key: Keys = Field(default=(), repr=False)
+    """TALKSPLAT_SECRETS_KEY: 32 bytes in base64 that seal webhooks' secrets; older ones follow."""
+    heartbeat_seconds: int = Field(default=0, ge=0)
+    """TALKSPLAT_HEARTBEAT_SECONDS: pause between tiny jobs that prove the way through; 0 is off."""
+    heartbeat_services: Services = ("audio2motion", "renderer", "evaluator")
+    """TALKSPLAT_HEARTBEAT_SERVICES: whose workers they run through, in order."""
     webhook_ports: Ports = (443, 8443)
     """TALKSPLAT_WEBHOOK_PORTS: ports that webhooks may have, with commas between."""
     webhook_http: bool = False
@@ -65,9 +94,8 @@ def read_gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
     except ValidationError as error:
         problem = error.errors()[0]
         name = _variable(str(problem["loc"][0]))
-        raise InvalidInput(
-            "bad_setting", f"{name} is {problem['input']!r}: {problem['msg']}"
-        ) from error
+        found = "not shown" if "SECRET" in name else repr(problem["input"])
+        raise InvalidInput("bad_setting", f"{name} is {found}: {problem['msg']}") from None
 
 
 def _variable(field: str) -> str:

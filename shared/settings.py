@@ -38,6 +38,9 @@ class Settings(BaseModel):
     niceness: int = Field(default=0, ge=0, le=19)
     """TALKSPLAT_NICENESS: lowers the priority of stages' processes; ``serve`` takes 10."""
 
+    stage_memory_gb: float = Field(default=0.0, ge=0)
+    """TALKSPLAT_STAGE_MEMORY_GB: memory that a stage may have; 0 sets no limit."""
+
     worker_grace_seconds: float = Field(default=20.0, ge=0, le=24 * 3600)
     """TALKSPLAT_WORKER_GRACE_SECONDS: a stage that goes on for so long after SIGTERM is handed
     back."""

@@ -18,6 +18,7 @@ from api.webhooks.address import AddressRules
 from api.webhooks.client import Answer
 from api.webhooks.endpoints import NewWebhook, create_webhook, list_deliveries
 from api.webhooks.events import queue_event
+from api.webhooks.sealing import UNSEALED, SecretBox
 from api.webhooks.sender import Sender, send_next
 from shared.observability.gateway_telemetry import GatewayTelemetry
 
@@ -43,6 +44,12 @@ class World:
             now=lambda: self.now,
             jitter=lambda: 0.0,
         )
+        self.box = UNSEALED
+
+    def seal(self, *keys: bytes) -> None:
+        """Keep secrets sealed from now on."""
+        self.box = SecretBox(keys)
+        self.sender = self.sender._replace(box=self.box)
 
     def new_id(self, kind: Any) -> str:  # noqa: ANN401
         """Ids in the order in which they are drawn."""
@@ -64,6 +71,7 @@ class World:
                 now=self.now,
                 new_id=self.new_id,
                 random_bytes=lambda n: next(self._numbers).to_bytes(n, "big"),
+                box=self.box,
             )
         return created.webhook_id, secret
 

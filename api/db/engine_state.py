@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from api.db.heartbeats import read_heartbeat
 from api.db.tables import attempts, outbox, ready_stages, webhook_deliveries, webhooks, workers
 from api.db.unit_of_work import UnitOfWork
 from shared.messaging.routes import SERVICES
@@ -34,6 +35,7 @@ def read_engine_state(work: UnitOfWork, now: datetime) -> EngineState:
         webhooks_due=due,
         webhooks_overdue_seconds=_age(oldest_due, now),
         demand=demand,
+        heartbeat=read_heartbeat(work, now),
     )
 
 
@@ -49,8 +51,15 @@ def _stages(
         sa.func.count(),
         sa.func.min(ready.queued_at, type_=ready.queued_at.type),
     ).group_by(ready.service, ready.stage, ready.queue_class)
+    moved = sa.func.coalesce(open_.progressed_at, open_.started_at)
     running = (
-        sa.select(open_.service, open_.stage, open_.queue_class, sa.func.count())
+        sa.select(
+            open_.service,
+            open_.stage,
+            open_.queue_class,
+            sa.func.count(),
+            sa.func.min(moved, type_=open_.started_at.type),
+        )
         .where(open_.closed_at.is_(None))
         .group_by(open_.service, open_.stage, open_.queue_class)
     )
@@ -59,9 +68,10 @@ def _stages(
     for service, stage, queue_class, n, oldest in work.connection.execute(queued):
         loads[stage, queue_class] = StageLoad(n, 0, _age(oldest, now))
         demand[service] = demand.get(service, 0) + n
-    for service, stage, queue_class, n in work.connection.execute(running):
+    for service, stage, queue_class, n, moved_at in work.connection.execute(running):
         load = loads.get((stage, queue_class), StageLoad(0, 0, 0.0))
-        loads[stage, queue_class] = load._replace(running=n)
+        still = _age(moved_at, now)
+        loads[stage, queue_class] = load._replace(running=n, longest_still_seconds=still)
         demand[service] = demand.get(service, 0) + n
     return loads, demand
 

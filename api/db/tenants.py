@@ -60,6 +60,14 @@ def find_tenant(work: UnitOfWork, tenant_id: str) -> Tenant | None:
     return _tenant(row) if row else None
 
 
+def find_tenant_named(work: UnitOfWork, name: str) -> Tenant | None:
+    """The tenant of that name, which no other has."""
+    row = work.connection.execute(
+        sa.select(tenants).where(work.owned(tenants), tenants.c.name == name)
+    ).one_or_none()
+    return _tenant(row) if row else None
+
+
 def list_tenants(work: UnitOfWork, after: Cut | None, n_rows: int) -> list[Tenant]:
     """Tenants, newest first."""
     columns = tenants.c

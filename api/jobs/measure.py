@@ -34,7 +34,8 @@ def measure_event(
         now: The moment that the event was applied with.
     """
     if job.finished_at == now:
-        telemetry.job_finished(job.kind, job.status.value)
+        is_broken = job.failure is not None and job.failure.retryable
+        telemetry.job_finished(job.kind, job.status.value, is_broken=is_broken)
     stage = job.stage(getattr(event, "stage", ""))
     if stage is None:
         return
@@ -44,6 +45,8 @@ def measure_event(
         _measure_loss(telemetry, stage, event, now)
     elif isinstance(event, StageSucceeded | StageFailed | StageCanceled):
         _measure_end(telemetry, stage, event, now)
+        if isinstance(event, StageSucceeded) and stage.spec.service == "evaluator":
+            telemetry.video_scored(job.kind, _scores(event))
 
 
 def waited_seconds(job: Job, stage: Stage, now: datetime) -> float:
@@ -54,6 +57,15 @@ def waited_seconds(job: Job, stage: Stage, now: datetime) -> float:
         if needed and needed.started_at and needed.output
     ]
     return max(now.timestamp() - max([job.created_at.timestamp(), *ends]), 0.0)
+
+
+def _scores(event: StageSucceeded) -> dict[str, float]:
+    """What the evaluator found; scores that it could not compute are missing."""
+    return {
+        name: float(value)
+        for name, value in event.facts.items()
+        if name != "n_frames" and isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _measure_loss(

@@ -16,6 +16,8 @@ def apply_outcome(work: UnitOfWork, job: Job, now: datetime) -> None:
     """Let what the job makes follow the job's state; other kinds make nothing of their own."""
     if job.kind == "verify_upload":
         _apply_to_upload(work, job, now)
+    elif job.kind == "heartbeat":
+        _clear_heartbeat(work, job, now)
     elif job.kind in _TABLES:
         changes: dict[str, Any] = {"status": resources.STATUS_OF_JOB[job.status]}
         if job.status is JobStatus.succeeded:
@@ -51,6 +53,17 @@ def _apply_to_upload(work: UnitOfWork, job: Job, now: datetime) -> None:
     removals.add_removal(
         work, upload.tenant_id, upload.key, now, counted_bytes=upload.n_bytes, job_id=job.job_id
     )
+
+
+def _clear_heartbeat(work: UnitOfWork, job: Job, now: datetime) -> None:
+    """Nobody reads what it has written; a canceled one has seen to its account."""
+    if job.is_terminal:
+        is_counted = job.status is not JobStatus.canceled
+        n_bytes = stored_bytes(job) if is_counted else 0
+        folder = job_prefix(job.tenant_id, job.job_id)
+        removals.add_removal(
+            work, job.tenant_id, folder, now, counted_bytes=n_bytes, job_id=job.job_id
+        )
 
 
 def _facts(job: Job) -> dict[str, dict[str, Any]]:

@@ -135,9 +135,30 @@ def verify_upload(_options: Options) -> tuple[StageSpec, ...]:
     )
 
 
+def heartbeat(options: Options) -> tuple[StageSpec, ...]:
+    """A tiny stage of each service that ``options`` name (``beat_SERVICE``), one after the other.
+
+    Each reads from the store what the one before has written (``shared/worker/heartbeat.py``).
+    """
+    stages: list[StageSpec] = []
+    for name in (name for name in options if name.startswith("beat_")):
+        stages.append(
+            StageSpec(
+                name=name,
+                service=name.removeprefix("beat_"),
+                entry="heartbeat.beat",
+                queue_class=QueueClass.interactive,
+                inputs={"before": f"stage:{stages[-1].name}" if stages else "job:probe"},
+                deadline_seconds=300,
+            )
+        )
+    return tuple(stages)
+
+
 PLANS: Mapping[str, Plan] = {
     "create_avatar": create_avatar,
     "create_video": create_video,
+    "heartbeat": heartbeat,
     "verify_upload": verify_upload,
 }
 """What the product offers; a caller with kinds of its own passes another mapping."""

@@ -39,10 +39,12 @@ class DeadlinePassed:
 
 @dataclass(frozen=True)
 class WorkersGone:
-    """Nothing of before this start is left; only the one-process platform can know that."""
+    """Whoever had it is gone: the one-process platform knows it, an operator may say so."""
 
     stage: str
     attempt: int
+    code: str = "platform_restarted"
+    """For the job's log."""
 
 
 @dataclass(frozen=True)

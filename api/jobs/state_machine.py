@@ -288,11 +288,11 @@ def _time_out(  # noqa: PLR0911 - one exit for each kind of waiting
 
 
 def _begin_again(job: Job, stage: Stage, event: WorkersGone, now: datetime) -> Advance:
-    """After the whole platform was stopped: no fault of the stage, so no attempt is spent."""
+    """The platform was stopped, or an operator says so: no attempt is spent, it was no fault."""
     if stage.status is StageStatus.canceling:
         return _stop(job, stage, event, now)
     again = _send_again(job, stage, now)
-    told = {"stage": stage.name, "attempt": stage.attempt, "code": "platform_restarted"}
+    told = {"stage": stage.name, "attempt": stage.attempt, "code": event.code}
     return Advance(again.job, (*again.commands, Announce("job.retrying", told)))
 
 

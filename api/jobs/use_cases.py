@@ -16,9 +16,18 @@ from api.db.unit_of_work import UnitOfWork
 from api.ids import missing
 from api.jobs.apply import Origin, announce, apply_event, origin_at
 from api.jobs.deletions import delete_avatar, delete_upload, delete_video
-from api.jobs.job import Job, JobId, JobStatus, Stage, StageStatus, TenantId, checkpoint_prefix
+from api.jobs.job import (
+    OPEN_STAGE,
+    Job,
+    JobId,
+    JobStatus,
+    Stage,
+    StageStatus,
+    TenantId,
+    checkpoint_prefix,
+)
 from api.jobs.plan import PLANS, Options, Plan, plan_job
-from api.jobs.signals import Announce, CancelRequested, RetryRequested
+from api.jobs.signals import Announce, CancelRequested, RetryRequested, WorkersGone
 from shared.errors import InvalidInput
 
 __all__ = [
@@ -34,6 +43,7 @@ __all__ = [
     "new_job",
     "rename_avatar",
     "request_upload",
+    "requeue_job",
     "retry_job",
     "submit_avatar",
     "submit_job",
@@ -304,6 +314,25 @@ def retry_job(work: UnitOfWork, job_id: str, now: datetime) -> Job:
     again, _ = apply_event(work, job_id, RetryRequested(), origin_at(now))
     assert again is not None
     return again
+
+
+def requeue_job(work: UnitOfWork, job_id: str, now: datetime) -> tuple[Job, int]:
+    """Give up a job's attempts under way and have others sent; how many there were.
+
+    No attempt is spent. A worker that lives after all is told to stop, and its results are refused.
+
+    Raises:
+        InvalidInput: ``not_found``.
+    """
+    job = jobs.lock_job(work, job_id)
+    if job is None:
+        raise missing("job", job_id)
+    under_way = [stage for stage in job.stages if stage.status in OPEN_STAGE]
+    for stage in under_way:
+        gone = WorkersGone(stage.name, stage.attempt, "requeued")
+        job, _ = apply_event(work, job_id, gone, origin_at(now))
+        assert job is not None
+    return job, len(under_way)
 
 
 def rename_avatar(

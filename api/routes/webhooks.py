@@ -21,6 +21,7 @@ from api.schemas.webhooks import (
 from api.views.webhooks import delivery_body, secret_body, webhook_body
 from api.webhooks import endpoints
 from api.webhooks.events import DEFAULT_EVENT_TYPES
+from api.webhooks.sealing import SecretBox
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)
 
@@ -46,6 +47,7 @@ async def create_webhook(body: WebhookRequest, call: AdminCall) -> Response:
                 now=parts.now(),
                 new_id=parts.new_id,
                 random_bytes=parts.random_bytes,
+                box=SecretBox(parts.settings.secrets_key),
             )
         return secret_body(webhook, secret, call.address)
 
@@ -114,6 +116,7 @@ async def rotate_secret(
                 webhook_id,
                 now=parts.now(),
                 random_bytes=parts.random_bytes,
+                box=SecretBox(parts.settings.secrets_key),
                 overlap=timedelta(seconds=body.overlap_seconds),
             )
         return secret_body(webhook, secret, call.address)

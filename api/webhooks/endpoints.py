@@ -17,6 +17,7 @@ from api.webhooks.events import (
     make_payload,
     new_delivery,
 )
+from api.webhooks.sealing import UNSEALED, SecretBox
 from api.webhooks.signing import generate_secret
 from shared.errors import InvalidInput
 
@@ -44,6 +45,7 @@ def create_webhook(
     now: datetime,
     new_id: NewId,
     random_bytes: Callable[[int], bytes],
+    box: SecretBox = UNSEALED,
 ) -> tuple[Webhook, str]:
     """Register a webhook; returns it and its secret, which is not shown again.
 
@@ -72,7 +74,7 @@ def create_webhook(
         disabled_at=None,
         disabled_reason=None,
     )
-    rows.insert_webhook(work, created, secret)
+    rows.insert_webhook(work, created, box.seal(secret, created.webhook_id))
     return created, secret
 
 
@@ -107,6 +109,7 @@ def rotate_secret(
     now: datetime,
     random_bytes: Callable[[int], bytes],
     overlap: timedelta = OVERLAP,
+    box: SecretBox = UNSEALED,
 ) -> tuple[Webhook, str]:
     """Give a webhook a new secret; returns it and the secret, which is not shown again.
 
@@ -125,7 +128,7 @@ def rotate_secret(
     rows.update_webhook(
         work,
         webhook_id,
-        secret=secret,
+        secret=box.seal(secret, webhook_id),
         previous_secret=rows.read_secrets(work, webhook_id).current if is_kept else None,
         previous_secret_until=now + overlap if is_kept else None,
     )

@@ -32,6 +32,7 @@ from api.webhooks.schedule import (
     decide,
     parse_retry_after,
 )
+from api.webhooks.sealing import UNSEALED, SecretBox
 from api.webhooks.signing import Message, sign
 from shared.errors import InvalidInput
 from shared.observability.gateway_telemetry import GatewayTelemetry
@@ -56,6 +57,8 @@ class Sender(NamedTuple):
     """Wall clock, UTC."""
     jitter: Callable[[], float]
     """Draws from [0, 1)."""
+    box: SecretBox = UNSEALED
+    """Opens secrets."""
 
 
 def run_sender(sender: Sender, stop: threading.Event, idle_seconds: float = 1.0) -> None:
@@ -102,7 +105,9 @@ def _post(sender: Sender, claim: Claim, now: datetime, traceparent: str) -> Answ
     body = encode_payload(claim.delivery.payload)
     message = Message(claim.delivery.message_id, now, body)
     try:
-        signed = sign(message, claim.secrets.live(now))
+        sealed = claim.secrets.live(now)
+        secrets = [sender.box.open(each, claim.delivery.webhook_id) for each in sealed]
+        signed = sign(message, secrets)
     except InvalidInput as error:
         return Answer(None, 0.0, error=error.code)
     return sender.post(claim.url, {**signed, HEADER: traceparent}, body)

@@ -11,11 +11,14 @@ import typer
 from pydantic import ValidationError
 
 from services.embedded.commands import (
+    backups,
     bench,
+    capacity,
     exporting,
     flow,
     gateway,
     importing,
+    jobs,
     machine,
     probe,
     serve,
@@ -63,13 +66,17 @@ for command in (
     gateway.gateway,
     gateway.migrate,
     probe.probe,
+    backups.backup,
+    backups.restore,
     bench.bench,
+    capacity.capacity,
     worker.worker,
 ):
     app.command()(command)
 app.add_typer(exporting.app, name="export")
 app.add_typer(importing.app, name="import")
 app.add_typer(machine.models_app, name="models")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(tenants.app, name="tenant")
 
 

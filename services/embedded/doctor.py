@@ -2,11 +2,15 @@
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
+from services.embedded.doctor_gpu import judge_gpus, read_gpu_facts
+from services.embedded.doctor_servers import examine_servers
+from services.embedded.finding import Finding
 from shared.compute import available_cores
 from shared.errors import MissingModel
 from shared.model_files import find_model_files
@@ -27,25 +31,48 @@ _NEEDED_GB = 2.0
 _GB = 1e9
 
 
-class Finding(NamedTuple):
-    """One thing looked at."""
+Part = Literal["all", "gateway", "preprocess", "trainer", "audio2motion", "renderer", "evaluator"]
+"""What the machine is to be: everything, or one deployable with the libraries of its extra."""
+_LIBRARIES_OF = {
+    "gateway": ("fastapi", "sqlalchemy", "psycopg2", "alembic", "kombu", "minio"),
+    "preprocess": ("numpy", "torch", "numba", "mediapipe", "cv2", "av", "scipy", "celery"),
+    "trainer": ("numpy", "torch", "numba", "av", "scipy", "safetensors", "celery"),
+    "audio2motion": ("numpy", "torch", "av", "scipy", "safetensors", "celery"),
+    "renderer": ("numpy", "torch", "numba", "av", "scipy", "safetensors", "celery"),
+    "evaluator": ("numpy", "torch", "mediapipe", "av", "scipy", "celery"),
+}
+_KINDS_OF = {
+    "preprocess": ("shared.trackers", "shared.head_models"),
+    "trainer": ("shared.avatar_methods", "shared.head_models", "shared.audio_encoders"),
+    "audio2motion": ("services.audio2motion.motion_models", "shared.audio_encoders"),
+    "renderer": ("shared.avatar_methods",),
+    "evaluator": ("services.evaluator.metrics", "shared.trackers"),
+}
+_DRAWING = {"all", "preprocess", "trainer", "renderer"}
 
-    subject: str
-    is_well: bool
-    text: str
 
+def examine(settings: Settings, folder: Path, part: Part = "all") -> list[Finding]:
+    """Look at Python, libraries, codecs, plug-ins, memory, disks, GPUs, models and servers.
 
-def examine(settings: Settings, folder: Path) -> list[Finding]:
-    """Look at Python, text=libraries, codecs, plug-ins, memory, disk (of ``folder``) and models."""
+    Args:
+        settings: Of the process: they name servers and folders.
+        folder: Where files will be written.
+        part: Leaves out what this deployable does without.
+    """
     findings = [
         Finding("python", is_well=True, text=f"{platform.python_version()} on {platform.machine()}")
     ]
-    findings += [_library(name) for name in _LIBRARIES]
-    findings += [_codecs(), _threads(settings), _memory(), _disk(folder)]
-    findings += [_plugin(kind, name) for kind in _PLUGIN_KINDS for name in plugin_names(kind)]
-    findings += [_rasterizer(name) for name in plugin_names("shared.rasterizers")]
-    findings.append(_models(settings))
-    return findings
+    findings += [_library(name) for name in _LIBRARIES_OF.get(part, _LIBRARIES)]
+    findings += [_threads(settings), _memory(), _disk("disk", folder)]
+    if part != "gateway":
+        findings += [_codecs(), _disk("work_dir", _existing(settings.work_dir))]
+        kinds = _KINDS_OF.get(part, _PLUGIN_KINDS)
+        findings += [_plugin(kind, name) for kind in kinds for name in plugin_names(kind)]
+        findings.append(_models(settings))
+    if part in _DRAWING:
+        findings += [_rasterizer(name) for name in plugin_names("shared.rasterizers")]
+        findings += judge_gpus(read_gpu_facts())
+    return findings + examine_servers(settings, needs_database=part in {"all", "gateway"})
 
 
 def _library(name: str) -> Finding:
@@ -93,9 +120,19 @@ def _memory() -> Finding:
     )
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(subject: str, folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free / _GB
-    return Finding("disk", is_well=free >= _NEEDED_GB, text=f"{free:.1f} GB free in {folder}")
+    text = f"{free:.1f} GB free in {folder}"
+    if free < _NEEDED_GB:
+        text += f"; {_NEEDED_GB:.0f} GB are needed: make room, or choose another folder"
+    elif not os.access(folder, os.W_OK):
+        return Finding(subject, is_well=False, text=f"{folder} cannot be written to")
+    return Finding(subject, is_well=free >= _NEEDED_GB, text=text)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or what it would be made in."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
 
 
 def _plugin(kind: str, name: str) -> Finding:

@@ -16,6 +16,8 @@ class StageLoad(NamedTuple):
     """Attempts under way: sent, running or being canceled."""
     oldest_queued_seconds: float
     """How long the oldest of the queued waits."""
+    longest_still_seconds: float = 0.0
+    """How long the attempt that has not got on for longest stands still."""
 
 
 class ServiceLoad(NamedTuple):
@@ -24,6 +26,17 @@ class ServiceLoad(NamedTuple):
     workers: int
     slots: int
     busy: int
+
+
+class Heartbeat(NamedTuple):
+    """How the tiny jobs do that run through everything (``api/jobs/heartbeat.py``)."""
+
+    succeeded_at: float | None
+    """Seconds since 1970; None before the first success."""
+    seconds: float
+    """How long that one took, from being submitted to its end."""
+    open_seconds: float
+    """Age of the one under way; 0 where there is none."""
 
 
 class EngineState(NamedTuple):
@@ -42,6 +55,8 @@ class EngineState(NamedTuple):
     """How late the oldest of them is."""
     demand: Mapping[str, int]
     """Queued and running stages by service; every service is named."""
+    heartbeat: Heartbeat | None = None
+    """None where no gateway sends any."""
 
 
 class EngineStateCollector(Collector):
@@ -65,18 +80,22 @@ def _families(state: EngineState | None) -> list[Metric]:
     oldest = GaugeMetricFamily(
         "talksplat_stage_oldest_queued_seconds", "Longest wait of those ready.", labels=stages
     )
+    still = GaugeMetricFamily(
+        "talksplat_stage_longest_still_seconds", "Longest time without progress.", labels=stages
+    )
     workers = GaugeMetricFamily("talksplat_workers", "Workers heard of lately.", labels=services)
     slots = GaugeMetricFamily("talksplat_worker_slots", "What they can run.", labels=services)
     busy = GaugeMetricFamily("talksplat_worker_slots_busy", "What they run.", labels=services)
     demand = GaugeMetricFamily(
         "talksplat_demand", "Stages ready or under way: what autoscaling reads.", labels=services
     )
-    families: list[Metric] = [queued, running, oldest, workers, slots, busy, demand]
+    families: list[Metric] = [queued, running, oldest, still, workers, slots, busy, demand]
     if state is not None:
         for (stage, queue_class), load in sorted(state.stages.items()):
             queued.add_metric([stage, queue_class], load.queued)
             running.add_metric([stage, queue_class], load.running)
             oldest.add_metric([stage, queue_class], load.oldest_queued_seconds)
+            still.add_metric([stage, queue_class], load.longest_still_seconds)
         for service, service_load in sorted(state.services.items()):
             workers.add_metric([service], service_load.workers)
             slots.add_metric([service], service_load.slots)
@@ -94,4 +113,18 @@ def _families(state: EngineState | None) -> list[Metric]:
         if state is not None:
             family.add_metric([], getattr(state, value))
         families.append(family)
-    return families
+    return families + _heartbeat(state.heartbeat if state else None)
+
+
+def _heartbeat(heartbeat: Heartbeat | None) -> list[Metric]:
+    success = GaugeMetricFamily(
+        "talksplat_heartbeat_last_success_timestamp_seconds", "When a heartbeat last succeeded."
+    )
+    took = GaugeMetricFamily("talksplat_heartbeat_duration_seconds", "How long that one took.")
+    is_open = GaugeMetricFamily("talksplat_heartbeat_open_seconds", "Age of the one under way.")
+    if heartbeat is not None:
+        is_open.add_metric([], heartbeat.open_seconds)
+        if heartbeat.succeeded_at is not None:
+            success.add_metric([], heartbeat.succeeded_at)
+            took.add_metric([], heartbeat.seconds)
+    return [success, took, is_open]

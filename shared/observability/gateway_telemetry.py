@@ -4,6 +4,8 @@
 over them; what ``EngineState`` says is read from the database, so there take the maximum.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -35,7 +37,7 @@ class GatewayTelemetry:
             KnownNames(),
             KnownNames(),
         )
-        self._names = KnownNames()
+        self._names, self._scores_named = KnownNames(), KnownNames()
         self._requests = Counter(
             "talksplat_http_requests",
             "Requests answered.",
@@ -98,6 +100,21 @@ class GatewayTelemetry:
         )
         self._jobs = Counter(
             "talksplat_jobs_finished", "Jobs that ended.", ["kind", "status"], registry=registry
+        )
+        self._jobs_broken = Counter(
+            "talksplat_jobs_broken",
+            "Jobs that failed for a reason that is not the request's.",
+            ["kind"],
+            registry=registry,
+        )
+        self._scores = Counter(
+            "talksplat_scores", "Scores of videos.", ["kind", "score"], registry=registry
+        )
+        self._score_points = Counter(
+            "talksplat_score_points",
+            "Sum of their values; those below zero count apart, because a counter cannot fall.",
+            ["kind", "score", "sign"],
+            registry=registry,
         )
         self._loop_runs = Histogram(
             "talksplat_engine_loop_duration_seconds",
@@ -180,9 +197,20 @@ class GatewayTelemetry:
         """An attempt was given up."""
         self._lease_expiries.labels(self._stages.label(stage)).inc()
 
-    def job_finished(self, kind: str, status: str) -> None:
-        """A job reached its end."""
-        self._jobs.labels(self._names.label(kind), self._names.label(status)).inc()
+    def job_finished(self, kind: str, status: str, *, is_broken: bool = False) -> None:
+        """A job reached its end; ``is_broken`` if it failed though the request was good."""
+        kind = self._names.label(kind)
+        self._jobs.labels(kind, self._names.label(status)).inc()
+        self._jobs_broken.labels(kind).inc(int(is_broken))
+
+    def video_scored(self, kind: str, scores: Mapping[str, float]) -> None:
+        """A video of a job of ``kind`` was scored; their means show whether quality drops."""
+        kind = self._names.label(kind)
+        for name, value in scores.items():
+            score = self._scores_named.label(name)
+            self._scores.labels(kind, score).inc()
+            self._score_points.labels(kind, score, "positive").inc(max(value, 0.0))
+            self._score_points.labels(kind, score, "negative").inc(max(-value, 0.0))
 
     def loop_ran(self, loop: str, *, seconds: float, at: float) -> None:
         """A round of an engine loop ended well."""

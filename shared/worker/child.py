@@ -10,6 +10,7 @@ import ctypes
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import threading
@@ -26,6 +27,8 @@ from shared.worker.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1
 _TELL_SECONDS = 0.2
+_KILL_ME_FIRST = "500"
+"""Of 1000, added to how well the kernel likes to kill a process when memory runs out."""
 LAG = 0.005
 """Share of the stage that may be done before the last checkpoint is safe: with checkpoints every
 4 %, a kill costs less than 5 % of the steps."""
@@ -116,6 +119,7 @@ def _finite(facts: Facts) -> Facts:
 def _run(workspace: Workspace, parent: Parent) -> Facts:
     order = json.loads(workspace.order.read_bytes())
     _share_machine()
+    _limit_memory()
     entry = find_entry(order["modules"], order["entry"])
     watch = None
     if entry.kept:
@@ -140,14 +144,12 @@ def _told_errors(parent: Parent) -> Iterator[None]:
         yield
     except PlatformError as error:
         _tell_failure(parent, error)
-    except MemoryError:
-        _tell_failure(
-            parent, Unavailable("out_of_memory", "the stage needs more memory than there is")
-        )
-    except Exception:  # noqa: BLE001 - the edge of the process: its log keeps it, nobody else
+    except Exception as error:  # noqa: BLE001 - the edge of the process: its log keeps it
         _tell_failure(
             parent,
-            Unavailable(
+            Unavailable("out_of_memory", "the stage needs more memory than there is")
+            if _is_out_of_memory(error)
+            else Unavailable(
                 "internal_error", "the stage failed unexpectedly; the worker's log has the details"
             ),
         )
@@ -156,6 +158,24 @@ def _told_errors(parent: Parent) -> Iterator[None]:
 def _tell_failure(parent: Parent, error: PlatformError) -> None:
     traceback.print_exc()
     parent.tell(code=error.code, message=error.message, retryable=error.retryable)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's own error, and torch's for GPU and CPU, which are RuntimeErrors."""
+    is_torch_s = type(error).__name__ == "OutOfMemoryError" or "not enough memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_torch_s)
+
+
+def _limit_memory() -> None:
+    """Take the operator's limit; and where memory runs out, be killed before the worker is.
+
+    The limit is on data, not on addresses, of which CUDA reserves more than any machine has.
+    """
+    with contextlib.suppress(OSError):  # Linux has the file, others do not
+        Path("/proc/self/oom_score_adj").write_text(_KILL_ME_FIRST, "ascii")
+    limit = int(read_settings(os.environ).stage_memory_gb * 1e9)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _die_with_parent(parent_pid: int) -> None:

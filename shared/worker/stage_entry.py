@@ -35,7 +35,7 @@ O = TypeVar("O", bound=BaseModel)
 
 def service_modules(service: str) -> tuple[str, ...]:
     """Modules that hold a service's entries."""
-    return (f"services.{service}.tasks",)
+    return (f"services.{service}.tasks", "shared.worker.heartbeat")
 
 
 def find_entry(modules: Sequence[str], name: str) -> StageEntry:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs PostgreSQL, RabbitMQ and Ceph RGW on Debian 12, as root, and starts nothing.
+# Installs PostgreSQL, RabbitMQ, Ceph RGW and Prometheus on Debian 12, as root, and starts nothing.
 # Does nothing where they are installed already.
 set -euo pipefail
-packages=(ceph-common ceph-mon ceph-osd curl postgresql rabbitmq-server radosgw)
+packages=(ceph-common ceph-mon ceph-osd curl postgresql prometheus rabbitmq-server radosgw)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -86,6 +86,8 @@ def test_demand_workers_and_backlogs_are_counted(world: World) -> None:
             queue_class="interactive",
             status="running",
             dispatched_at=_NOW,
+            started_at=_ago(50),
+            progressed_at=_ago(20),
             lease_until=_NOW,
             closed_at=closed_at,
         )
@@ -120,7 +122,7 @@ def test_demand_workers_and_backlogs_are_counted(world: World) -> None:
             read_at=_NOW.timestamp(),
             stages={
                 ("train", "batch"): StageLoad(2, 0, 30.0),
-                ("animate", "interactive"): StageLoad(0, 1, 0.0),
+                ("animate", "interactive"): StageLoad(0, 1, 0.0, 20.0),
             },
             services={"trainer": ServiceLoad(2, 3, 2)},
             outbox_unsent=1,

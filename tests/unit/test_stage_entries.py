@@ -13,7 +13,7 @@ from shared.worker.stage_entry import find_entry, service_modules
 STAGES = [
     stage
     for kind in sorted(PLANS)
-    for stage in plan_job(kind, {"preprocess": {"holdout_seconds": 3}})
+    for stage in plan_job(kind, {"preprocess": {"holdout_seconds": 3}, "beat_renderer": {}})
 ]
 
 
@@ -23,7 +23,7 @@ def test_every_planned_stage_has_an_entry(stage: StageSpec) -> None:
     service, entry = stage.service, stage.entry
 
     assert service in SERVICES
-    assert entry.startswith(f"{service}.")
+    assert entry.startswith((f"{service}.", "heartbeat."))
     assert callable(find_entry(service_modules(service), entry).run)
 
 

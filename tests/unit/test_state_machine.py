@@ -351,8 +351,9 @@ def test_a_job_survives_storage() -> None:
 @pytest.mark.parametrize("holdout", [0.0, 3.0])
 def test_every_kind_runs_to_its_end(kind: str, holdout: float) -> None:
     """Each plan is sound: inputs resolve and all stages come to their turn."""
-    plan = plan_job(kind, {"preprocess": {"holdout_seconds": holdout}})
-    keys = ("capture", "avatar", "motion_model", "speech", "upload")
+    beats: dict[str, dict[str, float]] = {"beat_renderer": {}, "beat_evaluator": {}}
+    plan = plan_job(kind, {"preprocess": {"holdout_seconds": holdout}, **beats})
+    keys = ("capture", "avatar", "motion_model", "speech", "upload", "probe")
     job = replace(make_job(plan), inputs={key: f"tenants/t/{key}" for key in keys})
     for _ in range(len(plan)):
         for stage in job.stages:
@@ -364,7 +365,7 @@ def test_every_kind_runs_to_its_end(kind: str, holdout: float) -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     """The message lists what there is."""
-    with pytest.raises(InvalidInput, match="create_avatar, create_video, verify_upload"):
+    with pytest.raises(InvalidInput, match="create_avatar, create_video, heartbeat, verify_upload"):
         plan_job("make_tea", {})
 
 

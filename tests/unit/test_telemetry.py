@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from shared.observability.engine_gauges import EngineState, ServiceLoad, StageLoad
+from shared.observability.engine_gauges import EngineState, Heartbeat, ServiceLoad, StageLoad
 from shared.observability.gateway_telemetry import GatewayTelemetry
 from shared.observability.labels import MAX_VALUES, OTHER, KnownNames, method_label, status_class
 from shared.observability.worker_telemetry import GpuCollector, GpuMemory, WorkerTelemetry
@@ -23,7 +23,9 @@ _LABELS = {
     "queue_class",
     "reason",
     "route",
+    "score",
     "service",
+    "sign",
     "stage",
     "status",
     "status_class",
@@ -47,6 +49,7 @@ def registry() -> CollectorRegistry:
     gateway.stage_retried("train")
     gateway.lease_expired("train")
     gateway.job_finished("create_avatar", "failed")
+    gateway.video_scored("create_avatar", {"psnr": 30.0, "opening_corr": -0.25})
     gateway.loop_ran("outbox", seconds=0.01, at=1e9)
     gateway.loop_failed("outbox", "database_unavailable")
     gateway.webhook_tried("retry", seconds=1.0)
@@ -54,13 +57,14 @@ def registry() -> CollectorRegistry:
     gateway.set_engine_state(
         EngineState(
             read_at=1e9,
-            stages={("train", "batch"): StageLoad(3, 1, 12.5)},
+            stages={("train", "batch"): StageLoad(3, 1, 12.5, 40.0)},
             services={"trainer": ServiceLoad(2, 2, 1)},
             outbox_unsent=4,
             outbox_oldest_seconds=0.5,
             webhooks_due=6,
             webhooks_overdue_seconds=7.0,
             demand={"trainer": 4, "renderer": 0},
+            heartbeat=Heartbeat(1e9, 4.0, 2.0),
         )
     )
     worker.stage_started("render")
@@ -112,6 +116,19 @@ def test_every_series_explains_itself(registry: CollectorRegistry) -> None:
         ("talksplat_stage_failures_total", {"stage": "preprocess", "code": "no_face"}, 1),
         ("talksplat_stage_last_success_timestamp_seconds", {"stage": "render"}, 1e9),
         ("talksplat_stage_frames_per_second", {"stage": "render"}, 25),
+        (
+            "talksplat_stage_longest_still_seconds",
+            {"stage": "train", "queue_class": "batch"},
+            40,
+        ),
+        ("talksplat_scores_total", {"kind": "create_avatar", "score": "psnr"}, 1),
+        (
+            "talksplat_score_points_total",
+            {"kind": "create_avatar", "score": "opening_corr", "sign": "negative"},
+            0.25,
+        ),
+        ("talksplat_heartbeat_last_success_timestamp_seconds", {}, 1e9),
+        ("talksplat_heartbeat_open_seconds", {}, 2),
         ("talksplat_outbox_oldest_age_seconds", {}, 0.5),
         ("talksplat_webhook_deliveries_due", {}, 6),
         ("talksplat_worker_slots_busy", {"service": "trainer"}, 1),

@@ -53,9 +53,28 @@ def test_keys_are_added_rotated_and_revoked(tell: Tell) -> None:
     assert 3 == len(states)
 
 
+def test_quotas_are_changed_and_shown(tell: Tell) -> None:
+    """In units that people think in; a tenant may be disabled and enabled again."""
+    tenant = tell("create", "acme")["tenant_id"]
+    quotas = ["--max-running-jobs", "50", "--max-stored-gb", "2.5", "--max-compute-hours", "3"]
+    codes = [
+        run_command(["tenant", "change", tenant, *words])
+        for words in ([*quotas, "--weight", "3", "--disable"], ["--enable"], ["--disable"])
+    ]
+    shown = tell("show", tenant)
+
+    assert [0, 0, 0] == codes
+    assert ("disabled", 3.0, 50) == (shown["state"], shown["weight"], shown["max_running_jobs"])
+    assert (2_500_000_000, 10_800) == (shown["max_stored_bytes"], shown["max_compute_seconds"])
+    assert (0, 0) == (shown["open_jobs"], shown["month_compute_seconds"])
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ["show", "ten_unknown"],
+        ["change", "ten_unknown", "--weight", "2"],
+        ["change", "ten_unknown"],
         ["create", "acme", "--scope", "god"],
         ["key", "ten_unknown"],
         ["revoke", "ten_unknown", "key_unknown"],

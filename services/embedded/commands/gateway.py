@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from services.embedded.operating import database_url
 from services.embedded.terminal import open_terminal
-from shared.errors import InvalidInput
-from shared.settings import Settings, read_settings
+from shared.settings import read_settings
 
 
 def gateway(
@@ -31,17 +31,17 @@ def gateway(
 
 
 def migrate() -> None:
-    """Make or upgrade the database; run as its owner before a new version of the gateway."""
+    """Make or upgrade the database; run as its owner before a new version of the gateway.
+
+    TALKSPLAT_DATABASE_URL is the gateway's, TALKSPLAT_MIGRATION_DATABASE_URL the owner's.
+    TALKSPLAT_REPORTING_DATABASE_URL, if set, lets dashboards read aggregates.
+    """
     from api.db.migrate import migrate_database
 
-    url = _database_url(read_settings(os.environ))
-    revision = migrate_database(url, os.environ.get("TALKSPLAT_MIGRATION_DATABASE_URL") or None)
+    url = database_url()
+    owner, reporting = (
+        os.environ.get(f"TALKSPLAT_{name}_DATABASE_URL") or None
+        for name in ("MIGRATION", "REPORTING")
+    )
+    revision = migrate_database(url, owner, reporting)
     open_terminal(is_json=False).results.print(revision, highlight=False)
-
-
-def _database_url(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise InvalidInput(
-            "missing_setting", "set TALKSPLAT_DATABASE_URL to the gateway's database"
-        )
-    return settings.database_url

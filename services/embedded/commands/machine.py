@@ -66,12 +66,23 @@ def import_model(
         terminal.results.print(str(path), highlight=False, markup=False)
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Look whether this machine has what the stages need."""
+def doctor(
+    part: Annotated[
+        Literal["all", "gateway", "preprocess", "trainer", "audio2motion", "renderer", "evaluator"],
+        typer.Option("--for", help="Only what this deployable needs."),
+    ] = "all",
+    as_json: JsonOption = False,
+) -> None:
+    """Look at this machine and the servers that TALKSPLAT_* name: what is wrong, and what to do.
+
+    \b
+    talksplat doctor
+    talksplat doctor --for renderer
+    """
     from services.embedded.doctor import examine
 
     terminal = open_terminal(is_json=as_json)
-    findings = examine(read_settings(os.environ), Path.cwd())
+    findings = examine(read_settings(os.environ), Path.cwd(), part)
     if as_json:
         print_json(terminal, [finding._asdict() for finding in findings])
     else:
