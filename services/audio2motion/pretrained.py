@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from services.audio2motion.fit import load_motion_model
+from services.audio2motion.motion_model import load_motion_model
 from services.audio2motion.mouth import (
     MOUTH_FILE,
     Mouth,

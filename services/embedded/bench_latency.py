@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from services.audio2motion.fit import load_motion_model
+from services.audio2motion.motion_model import load_motion_model
 from services.audio2motion.streaming import is_streaming
 from shared.audio_encoder import AudioEncoder
 from shared.audio_stream import is_chunkable

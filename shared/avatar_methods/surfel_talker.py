@@ -182,8 +182,8 @@ def needs(options: MethodOptions) -> Needs:
     chosen = _choose(options)
     encoder = str(chosen["audio_encoder"])
     encoder_channels(encoder)
-    poses = "flow" if chosen["poses"] == "flow" else "tracked"
-    return Needs(encoder, N_ROWS, upper_face=True, poses=poses)
+    is_steadied = chosen["poses"] == "flow"
+    return Needs(encoder, N_ROWS, upper_face=True, poses="flow" if is_steadied else "tracked")
 
 
 def create(subject: Subject, seeds: list[Seed], options: MethodOptions, seed: int) -> SurfelTalker:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.motion_models import unitalker
 from services.audio2motion.mouth import lip_gaps, read_mouth
-from services.audio2motion.predict import AnimateOptions, animate_avatar
+from services.audio2motion.predict import animate_avatar
 from services.audio2motion.pretrained import (
     SpeakerChoice,
     prepare_motion_model,
