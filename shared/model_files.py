@@ -99,7 +99,7 @@ LEDGER = (
         "raft_small_C_T_V2-01064c6d.pth",
         "tracking: head poses steadied by RAFT-small's optical flow, in place of OpenCV's",
         "BSD-3-Clause",
-        "download.pytorch.org/models (torchvision's raft_small)",
+        "the weights of torchvision's raft_small, C_T_V2",
         read_by=("services.preprocess.raft_small",),
     ),
     ModelFile(

@@ -93,7 +93,7 @@ def test_flow_poses_are_trained_on_unless_tracked_ones_are_chosen(tmp_path: Path
     own = write_tracked_dataset(tmp_path / "dataset", has_sound=True)
     opened = open_dataset(own)
     steadied = {name: opened.tracking[name].copy() for name in FLOW_POSE_TABLE}
-    steadied["translation"] = steadied["translation"] + np.float32(1e-3)
+    steadied["translation"] = np.add(steadied["translation"], 1e-3, dtype=np.float32)
     write_arrays(own / "flow_pose.npz", steadied, FLOW_POSE_TABLE)
     n_train = opened.manifest.n_train
     for poses, tracks in (("flow", steadied), ("tracked", opened.tracking)):
