@@ -49,7 +49,7 @@ def test_a_late_mouth_is_found_late(tracked: TrackedDataset) -> None:
 def test_the_worst_lip_landmark_counts(tracked: TrackedDataset) -> None:
     """A jaw turned by 0.1 rad moves the lower lip, a decimetre before it, by a centimetre."""
     tracks = frames_of(motion_tracks(tracked.tracking), slice(100, 200))
-    opened = tracks | {"jaw_pose": tracks["jaw_pose"] + np.float32([0.1, 0, 0])}
+    opened = tracks | {"jaw_pose": tracks["jaw_pose"] + np.array([0.1, 0, 0], np.float32)}
 
     assert 100 == pytest.approx(judge(tracked, opened)["lve_mm2"], rel=0.1)
 
