@@ -33,7 +33,7 @@ def database(database_url: str) -> Iterator[Engine]:
     with copied_database(database_url) as copy:
         world = World(copy)
         world.workers()
-        for name in ("one", "two"):
+        for name in ("told_one", "told_two"):
             tenant = world.add_tenant(name)
             world.submit(tenant)
             world.run_everything()
@@ -84,17 +84,12 @@ def test_it_can_write_nothing(reporting: Engine) -> None:
 def test_it_sees_all_tenants_in_sums(reporting: Engine) -> None:
     """Row-level security does not hide them from the views."""
     with reporting.connect() as connection:
-        names = {
-            row.tenant.split("-")[0]
-            for row in connection.execute(sa.text("SELECT tenant FROM reporting_tenants"))
-        }
-        n_jobs = connection.execute(
-            sa.text("SELECT status, sum(n_jobs)::int AS sum FROM reporting_jobs GROUP BY status")
-        )
-        seen = {row.status: row.sum for row in n_jobs}
+        tenants = connection.execute(sa.text("SELECT tenant FROM reporting_tenants")).scalars()
+        ours = {name for name in tenants if name.startswith("told_")}  # copied ones are others'
+        jobs = connection.execute(sa.text("SELECT tenant, n_jobs FROM reporting_jobs")).all()
 
-    assert {"one", "two"} == names
-    assert {"succeeded": 3, "queued": 1} == seen  # the second one's turn ran the first one's too
+    assert {"told_one", "told_two"} == {name.split("-")[0] for name in ours}
+    assert 4 == sum(row.n_jobs for row in jobs if row.tenant in ours)
 
 
 def test_the_gateway_s_role_has_no_view(database: Engine) -> None:
