@@ -66,7 +66,7 @@ def watched(
         for number in range(2):
             _use(gateway, site, number)
         _keep_busy(gateway, site)
-        time.sleep(6)  # a reading of the engine's state, and scrapes after it
+        time.sleep(10)  # a reading of the engine's state, and scrapes after it
         yield Watched(prometheus, reader, [first, *workers])
 
 
