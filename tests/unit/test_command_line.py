@@ -139,7 +139,7 @@ def test_a_video_does_not_start_before_its_motion(
     assert 2 == code
     told = capsys.readouterr().err
     assert "--ss" in told
-    assert ">=0" in told
+    assert "greater than or equal to 0" in told
 
 
 def test_a_part_that_there_is_not_is_refused(
