@@ -23,7 +23,8 @@ demo: $(READY) ## the whole flow on a capture it makes itself, into OUT (demo_ou
 	$(BIN)/talksplat demo --out $(OUT)
 
 test: $(READY) ## the fast tests
-	$(BIN)/pytest $(if $(CI),$(FAST_TESTS))
+	$(BIN)/pytest $(FAST_TESTS) --numprocesses auto --dist loadfile
+	$(if $(CI),,$(BIN)/pytest tests/integration tests/gpu)
 
 services: ## install and start PostgreSQL, RabbitMQ and Ceph for the integration tests
 	@tests/services/services.sh up
