@@ -6,6 +6,7 @@ A message is fetched when there is time for it and not before, so nothing waits 
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -112,13 +113,25 @@ def _do(link: Connection, worker: Worker, message: Message, stop: threading.Even
     thread.start()
     try:
         while thread.is_alive():
-            thread.join(IDLE_SECONDS)
-            link.heartbeat_check()
+            _stay_connected(link, thread)
             if stop.is_set():
                 worker.runs.stop_all()
     finally:
         thread.join()
     _settle(message, errors[0] if errors else None)
+
+
+def _stay_connected(link: Connection, thread: threading.Thread) -> None:
+    """Wait a moment for ``thread``; send our heartbeats and read the broker's.
+
+    Nothing is consumed meanwhile, so heartbeats are all that comes. Unread they count as missed.
+    """
+    if link.heartbeat:
+        with suppress(TimeoutError):
+            link.drain_events(timeout=IDLE_SECONDS)
+    else:
+        thread.join(IDLE_SECONDS)
+    link.heartbeat_check()
 
 
 def _settle(message: Message, error: Exception | None) -> None:

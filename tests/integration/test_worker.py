@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,11 @@ from shared.contracts.event import StageFailed, StageSucceeded
 from shared.messaging.connection import open_connection
 from shared.messaging.routes import stage_queues
 from shared.object_store import open_store
+from shared.worker import loop
 from tests.architecture.repository import ROOT
 from tests.integration.platform_world import Gateway, is_running, running_worker
 from tests.integration.servers import Servers, make_vhost, manage, remove_vhost
-from tests.worker_world import wait_for
+from tests.worker_world import EventLog, make_worker, wait_for
 
 LONG = {"seconds": 120}
 
@@ -247,3 +249,16 @@ class TestKilledServers:
 
         assert isinstance(final, StageSucceeded)
         assert 5 == len(_objects(gateway, command.job_id))
+
+
+def test_one_long_stage_keeps_its_connection(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker's heartbeats are read meanwhile; unread ones count as missed."""
+    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 1)
+    worker = make_worker(tmp_path, EventLog())
+    gateway.order("batch", options={"seconds": 5})
+    staying = loop.Leaving(threading.Event(), threading.Event())
+
+    assert loop.work_once(gateway.broker_url, worker, staying, patience_seconds=10)
+    assert not loop.work_once(gateway.broker_url, worker, staying, patience_seconds=1)
