@@ -112,9 +112,7 @@ def train_emotional(
             progress((step + 1) / course.n_steps, f"training, step {step + 1}")
 
 
-def solve_speech(
-    net: EmotionNet, lessons: Sequence[FeltLesson], heard: Sequence[Tensor]
-) -> None:
+def solve_speech(net: EmotionNet, lessons: Sequence[FeltLesson], heard: Sequence[Tensor]) -> None:
     """Set the decoder to the best weights for the waves as they are (kernel ridge regression).
 
     Args:
@@ -185,9 +183,7 @@ def _hidden_cost(
     return torch.stack(errors).mean()
 
 
-def _speech_cost(
-    model: Emotional, each: FeltLesson, parts: Parts, made: torch.Generator
-) -> Tensor:
+def _speech_cost(model: Emotional, each: FeltLesson, parts: Parts, made: torch.Generator) -> Tensor:
     """Error of a run of frames of the upper face, and the correlation loss, in variances."""
     n_run = min(_RUN_FRAMES, len(parts.own))
     start = int(torch.randint(0, len(parts.own) - n_run + 1, (1,), generator=made))

@@ -203,8 +203,8 @@ def _learned_emotions(captures: Sequence[SpokenCapture]) -> list[str]:
     if not names or not all(each.emotions for each in captures):
         raise InvalidInput(
             "no_emotion_labels",
-            f"an emotional model learns from captures that say what was felt: write {EMOTIONS_FILE} "
-            "(seconds,emotion,intensity from 0 to 1) into each tracked dataset, other than neutral "
+            "an emotional model learns from captures that say what was felt: write "
+            f"{EMOTIONS_FILE} (seconds,emotion,intensity from 0 to 1) into each tracked dataset, other than neutral "
             "in one at least",
         )
     if len(names) > _MAX_EMOTIONS:
@@ -214,9 +214,7 @@ def _learned_emotions(captures: Sequence[SpokenCapture]) -> list[str]:
     return sorted(names)
 
 
-def _neutral_means(
-    captures: Sequence[SpokenCapture], speakers: list[str], names: list[str]
-) -> F32:
+def _neutral_means(captures: Sequence[SpokenCapture], speakers: list[str], names: list[str]) -> F32:
     """Mean coefficients of each speaker's neutral face, and of all. [S + 1, P]"""
     by_speaker = []
     for speaker in speakers:
@@ -247,9 +245,7 @@ def _groups(shown: SpokenCapture, n_mouth: int, rest: NDArray[np.intp]) -> list[
 
 def _built(about: _About, n_channels: int, n_mouth: int, n_upper: int, seed: int) -> Emotional:
     sizes = Sizes(n_channels, len(about.speakers), len(about.emotions), n_mouth, n_upper)
-    return Emotional(
-        EmotionNet(sizes, seed=seed), about.groups, len(about.emotions), seed=seed
-    )
+    return Emotional(EmotionNet(sizes, seed=seed), about.groups, len(about.emotions), seed=seed)
 
 
 def _read_about(model: Path) -> _About:
