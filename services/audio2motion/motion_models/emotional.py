@@ -204,8 +204,8 @@ def _learned_emotions(captures: Sequence[SpokenCapture]) -> list[str]:
         raise InvalidInput(
             "no_emotion_labels",
             "an emotional model learns from captures that say what was felt: write "
-            f"{EMOTIONS_FILE} (seconds,emotion,intensity from 0 to 1) into each tracked dataset, other than neutral "
-            "in one at least",
+            f"{EMOTIONS_FILE} (seconds,emotion,intensity from 0 to 1) into each tracked dataset, "
+            "other than neutral in one at least",
         )
     if len(names) > _MAX_EMOTIONS:
         raise InvalidInput(
