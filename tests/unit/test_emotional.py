@@ -157,8 +157,8 @@ def test_stopped_training_resumes_to_the_same_bytes(corpus: list[Labelled], tmp_
     class Stopped(Exception):
         """Somebody pulled the plug."""
 
-    def stop(share: float, _: str) -> None:
-        if share >= 0.89:
+    def stop(fraction: float, message: str) -> None:  # noqa: ARG001 - the contract names it
+        if fraction >= 0.89:
             raise Stopped
 
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
