@@ -30,6 +30,8 @@ class AnimateOptions(BaseModel):
     """None blinks as often as the capture."""
     motion_model: Path | None = None
     """Folder of another motion model; the avatar's own by default."""
+    emotions: Path | None = None
+    """CSV of emotions over time: seconds, emotion, intensity 0 to 1; neutral by default."""
     fps: int | None = Field(default=None, ge=1, le=120)
     """Frames per second; the capture's by default."""
     articulation: float = Field(default=1.0, ge=0.0, le=3.0)

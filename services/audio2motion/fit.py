@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.audio2motion.emotions import EMOTIONS_FILE, read_emotions
 from services.audio2motion.heldout_report import write_heldout_report
 from services.audio2motion.motion_model import (
     Fitting,
@@ -85,7 +86,8 @@ def fit_on_datasets(
         InvalidInput: ``no_audio`` a dataset has no sound; ``no_speech`` too little of it is
             speech; ``too_short`` too few valid training frames; ``still_mouth`` the mouth does
             not move; ``one_capture_only`` the model cannot learn from several, or through an
-            encoder of choice; ``motion_incompatible`` the datasets differ in head model or rate.
+            encoder of choice; ``motion_incompatible`` the datasets differ in head model or rate;
+            ``bad_emotions`` and ``no_emotion_labels`` for what datasets say of emotions.
     """
     model = load_motion_model(options.motion_model)
     torch.manual_seed(options.seed)
@@ -190,6 +192,7 @@ def _training_frames(tracked: TrackedDataset) -> tuple[SpokenCapture, F32]:
     _check_enough(is_valid, audio, manifest.fps)
     tracks = frames_of(motion_tracks(tracked.tracking), frames)
     coefficients = coefficients_of(tracks)
+    labels = tracked.folder / EMOTIONS_FILE
     shown = SpokenCapture(
         audio=audio,
         coefficients=coefficients,
@@ -198,6 +201,8 @@ def _training_frames(tracked: TrackedDataset) -> tuple[SpokenCapture, F32]:
         lip_effect=np.zeros((coefficients.shape[1], 0, 3), np.float32),
         fps=manifest.fps,
         speaker=manifest.capture_sha256,
+        emotions=read_emotions(labels) if labels.is_file() else (),
+        expression_names=tuple(manifest.expression_names),
     )
     return shown, tracked.tracking["shape"].astype(np.float32)
 

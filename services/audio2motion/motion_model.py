@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from services.audio2motion.emotions import EmotionKeyframe
 from shared.plugins import load_plugin
 from shared.progress import Progress
 
@@ -32,6 +33,10 @@ class SpokenCapture(NamedTuple):
     fps: int
     speaker: str = ""
     """Who speaks: the capture's digest."""
+    emotions: tuple[EmotionKeyframe, ...] = ()
+    """What the subject felt; empty where nobody has told."""
+    expression_names: tuple[str, ...] = ()
+    """Of the E expression coefficients."""
 
 
 class Fitting(NamedTuple):
@@ -89,6 +94,28 @@ class TrainedMotionModel(MotionModel, Protocol):
         """As ``predict``, in the manner of one of the captures' speakers.
 
         Whoever is none of them is spoken for by what the speakers have in common. [T, P]
+        """
+        ...
+
+
+@runtime_checkable
+class FeelingMotionModel(TrainedMotionModel, Protocol):
+    """What a module offers beside when it has learned how emotions look."""
+
+    def predict_feeling(
+        self,
+        model: Path,
+        audio: F32,
+        pose: F32,
+        *,
+        fps: int,
+        speaker: str,
+        emotions: Sequence[EmotionKeyframe],
+    ) -> F32:
+        """As ``predict_as``, with the emotions of ``emotions`` over time. [T, P]
+
+        Raises:
+            Unavailable: ``emotion_unavailable`` the model has not learned one of them.
         """
         ...
 

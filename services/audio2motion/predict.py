@@ -11,6 +11,7 @@ from services.audio2motion.animate_options import AnimateOptions
 from services.audio2motion.borrowing import choose_voice
 from services.audio2motion.carried import Carried, carry, write_carried
 from services.audio2motion.direction import direct, follow
+from services.audio2motion.emotions import read_emotions
 from services.audio2motion.idle import Clock, idle_tracks
 from services.audio2motion.random_streams import random_stream
 from services.audio2motion.respeaking import respeak
@@ -67,7 +68,9 @@ def animate_avatar(
     Raises:
         InvalidInput: ``no_motion_model`` neither the avatar nor the options have one;
             ``motion_incompatible`` it belongs to another head model; ``speech_too_short``;
-            ``no_audio`` and others of ``read_audio``, ``read_keyframes`` and ``driver_tracks``.
+            ``no_audio`` and others of ``read_audio``, ``read_keyframes``, ``read_emotions`` and
+            ``driver_tracks``.
+        Unavailable: ``emotion_unavailable`` the motion model has not learned an emotion.
     """
     about = read_manifest(avatar, AvatarManifest)
     folder = options.motion_model or avatar / "motion_model"
@@ -104,6 +107,7 @@ def animate_avatar(
         articulation=options.articulation,
         idle_share=_IDLE_SHARE if is_looped else 0.0,
         avatar=avatar,
+        emotions=() if options.emotions is None else read_emotions(options.emotions),
     )
     mouth = choose_voice(folder, model, shown, avatar).mouth
     tracks = follow(

@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.audio2motion.emotions import EMOTIONS_FILE, read_emotions
 from services.audio2motion.idle import Clock, idle_tracks
+from services.audio2motion.motion_model import FeelingMotionModel, load_motion_model
 from services.audio2motion.random_streams import random_stream
 from services.audio2motion.speaking import speak
 from services.audio2motion.tracks import Tracks, frames_of
+from shared.contracts.artifact import read_manifest
+from shared.contracts.motion_model import MotionModelManifest
 from shared.dataset_reader import TrackedDataset
 
 F32 = NDArray[np.float32]
@@ -47,6 +51,9 @@ def respeak(
     # Windows of sound reach back over the split, so the whole capture is spoken and then cut.
     for name, track in pose.items():
         idle[name][manifest.n_train :] = track
+    labels = tracked.folder / EMOTIONS_FILE
+    module = load_motion_model(read_manifest(model, MotionModelManifest).motion_model)
+    is_felt = labels.is_file() and isinstance(module, FeelingMotionModel)
     tracks = speak(
         model,
         audio,
@@ -55,5 +62,6 @@ def respeak(
         fps=manifest.fps,
         articulation=ARTICULATION,
         avatar=avatar or tracked.folder,
+        emotions=read_emotions(labels) if is_felt else (),
     )
     return frames_of(tracks, slice(manifest.n_train, manifest.n_frames))

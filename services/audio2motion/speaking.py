@@ -1,5 +1,6 @@
 """A speaking face: what the motion model says, kept within what the subject's face can do."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,12 @@ from numpy.typing import NDArray
 
 from services.audio2motion.blinks import blink_channels
 from services.audio2motion.borrowing import Voice, choose_voice
-from services.audio2motion.motion_model import TrainedMotionModel, load_motion_model
+from services.audio2motion.emotions import EmotionKeyframe, emotions_of
+from services.audio2motion.motion_model import (
+    FeelingMotionModel,
+    TrainedMotionModel,
+    load_motion_model,
+)
 from services.audio2motion.mouth import Mouth, limit_mouth, mouth_openings
 from services.audio2motion.smoothing import smooth
 from services.audio2motion.tracks import (
@@ -19,6 +25,7 @@ from services.audio2motion.tracks import (
 from services.audio2motion.voice_activity import PAUSE_S, voice_activity
 from shared.contracts.artifact import read_manifest
 from shared.contracts.motion_model import MotionModelManifest
+from shared.errors import Unavailable
 
 F32 = NDArray[np.float32]
 
@@ -28,7 +35,7 @@ _MOUTH_BLUR_S = 0.024
 """A lip closure lasts about a tenth of a second."""
 
 
-def speak(
+def speak(  # noqa: PLR0913 - named in every call
     folder: Path,
     audio: F32,
     idle: Tracks,
@@ -38,6 +45,7 @@ def speak(
     articulation: float = 0.0,
     idle_share: float = 0.0,
     avatar: Path | None = None,
+    emotions: Sequence[EmotionKeyframe] = (),
 ) -> Tracks:
     """Let a head that says nothing say ``audio``.
 
@@ -53,14 +61,20 @@ def speak(
             and pose.
         avatar: The avatar or dataset that speaks, should the model be of other captures; None is
             who the model was fitted to.
+        emotions: What is felt over time; without any the face is neutral.
 
     Returns:
         All tracks. [T, ...]
+
+    Raises:
+        Unavailable: ``emotion_unavailable`` the model has not learned what is to be felt.
     """
     model = read_manifest(folder, MotionModelManifest)
     voice = choose_voice(folder, model, shown, avatar)
     mouth = voice.mouth
-    predicted = _predicted(folder, model, audio, pose_deviations(idle, shown), voice, fps=fps)
+    predicted = _predicted(
+        folder, model, audio, pose_deviations(idle, shown), voice, fps=fps, emotions=emotions
+    )
     calm = smooth(predicted, fps, _MOUTH_BLUR_S)
     lively = _articulated(mouth, calm, shown, articulation)
     resting = _at_rest(mouth, lively, audio, fps)
@@ -75,11 +89,28 @@ def speak(
 
 
 def _predicted(
-    folder: Path, about: MotionModelManifest, audio: F32, pose: F32, voice: Voice, *, fps: int
+    folder: Path,
+    about: MotionModelManifest,
+    audio: F32,
+    pose: F32,
+    voice: Voice,
+    *,
+    fps: int,
+    emotions: Sequence[EmotionKeyframe],
 ) -> F32:
     """What the model says, about the mean of who speaks. [T, P]"""
     module = load_motion_model(about.motion_model)
-    if isinstance(module, TrainedMotionModel):
+    if isinstance(module, FeelingMotionModel):
+        said = module.predict_feeling(
+            folder, audio, pose, fps=fps, speaker=voice.speaker, emotions=emotions
+        )
+    elif emotions_of(emotions):
+        raise Unavailable(
+            "emotion_unavailable",
+            f"the motion model {folder} is a {about.motion_model} and has learned no emotions; "
+            "fit one with --motion-model emotional to captures with labels, and name it",
+        )
+    elif isinstance(module, TrainedMotionModel):
         said = module.predict_as(folder, audio, pose, fps=fps, speaker=voice.speaker)
     else:
         said = module.predict(folder, audio, pose, fps=fps)

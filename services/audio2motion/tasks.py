@@ -9,7 +9,7 @@ from shared.progress import Progress
 from shared.settings import read_settings
 from shared.worker.stage_entry import Facts, StageEntry, parse_options
 
-_PATHS = {"motion_model", "driver", "pose_keyframes"}
+_PATHS = {"motion_model", "driver", "pose_keyframes", "emotions"}
 """Options that name files of the machine that the command line runs on."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.audio2motion.translator_net import Heads, TranslatorNet, pose_share
 from shared.progress import Progress
@@ -80,7 +80,7 @@ def train_net(
     anchor = {name: value.detach().clone() for name, value in net.named_parameters()}
     optimizer = torch.optim.Adam(net.parameters(), lr=_RATE, foreach=False)
     key = _key(lessons, course)
-    done = _resume(net, optimizer, course, key)
+    done = resume_training(net, optimizer, course, key)
     every = max(1, course.n_steps // _CHECKPOINTS)
     for step in range(done, course.n_steps):
         made = torch.Generator().manual_seed(course.seed * 1_000_003 + step)
@@ -93,7 +93,7 @@ def train_net(
         (loss + _STAY * away).backward()
         optimizer.step()
         if course.checkpoints is not None and (step + 1) % every == 0:
-            save_checkpoint(course.checkpoints, key, _state(net, optimizer, step + 1))
+            save_checkpoint(course.checkpoints, key, training_state(net, optimizer, step + 1))
         if (step + 1) % 10 == 0:
             progress((step + 1) / course.n_steps, f"training, step {step + 1}")
 
@@ -137,7 +137,8 @@ def _cost(net: TranslatorNet, shown: Lesson, _made: torch.Generator) -> Tensor:
     return mesh + _MOVING * moving + 0.1 * rec + 0.1 * upper
 
 
-def _state(net: TranslatorNet, optimizer: torch.optim.Optimizer, step: int) -> Checkpoint:
+def training_state(net: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> Checkpoint:
+    """Network and optimizer as a checkpoint."""
     moments = {
         f"{number}.{name}": torch.as_tensor(value)
         for number, kept in optimizer.state_dict()["state"].items()
@@ -146,7 +147,9 @@ def _state(net: TranslatorNet, optimizer: torch.optim.Optimizer, step: int) -> C
     return Checkpoint(step, dict(net.state_dict()), moments, [])
 
 
-def _resume(net: TranslatorNet, optimizer: torch.optim.Optimizer, course: Course, key: str) -> int:
+def resume_training(
+    net: nn.Module, optimizer: torch.optim.Optimizer, course: Course, key: str
+) -> int:
     """Steps done before, their state put back."""
     if course.checkpoints is None:
         return 0

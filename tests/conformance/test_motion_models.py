@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.audio2motion.emotions import EmotionKeyframe
 from services.audio2motion.motion_model import MotionModel, SpokenCapture
 from services.audio2motion.mouth import measure_lips
 from services.audio2motion.pretrained import is_pretrained
@@ -27,7 +28,17 @@ def make_capture(n_frames: int = 125) -> SpokenCapture:
     lips = measure_lips(make_head_model(), np.zeros(1, np.float32), coefficients.mean(axis=0))
     is_valid = np.ones(n_frames, np.bool_)
     pose = pose_deviations(tracks, tracks)
-    return SpokenCapture(make_speech(opening), coefficients, pose, is_valid, lips.effect, FPS)
+    felt = (EmotionKeyframe(0.0, "happy", 0.0), EmotionKeyframe(5.0, "happy", 1.0))
+    return SpokenCapture(
+        make_speech(opening),
+        coefficients,
+        pose,
+        is_valid,
+        lips.effect,
+        FPS,
+        emotions=felt,
+        expression_names=tuple(NAMES),
+    )
 
 
 def make_pose(n_frames: int) -> NDArray[np.float32]:

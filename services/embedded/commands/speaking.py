@@ -26,12 +26,16 @@ def fit_motion(
 ) -> None:
     """Learn from tracked datasets, of one subject or many, how they move when speaking.
 
+    emotional needs labels: emotions.csv in each dataset, with the columns seconds, emotion (a word
+    of yours, or neutral) and intensity (0 to 1), in a line between rows.
+
     Frames that the datasets hold out are not learned from; heldout.json tells how well the model
     speaks them. Interrupted, a training resumes from its last checkpoint.
 
     \b
     talksplat fit-motion dataset -o avatar/motion_model
     talksplat fit-motion may obama -o model --motion-model speaker_translator
+    talksplat fit-motion calm glad -o model --motion-model emotional
     talksplat animate avatar hello.wav --motion-model model -o motion
     """
 
@@ -84,6 +88,10 @@ def animate(
     smooth: Annotated[
         list[str], typer.Option(metavar="REGION=SECONDS", help="Smoothing of a region.")
     ] = [],  # noqa: B006 - same
+    emotion: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Emotions over time, from a CSV."),
+    ] = None,
     blinks: Annotated[
         float | None, typer.Option(help="Blinks per minute; as in the capture if absent.")
     ] = None,
@@ -102,6 +110,7 @@ def animate(
     talksplat animate avatar hello.wav -o motion --motion-model unitalker --speaker-style 17
     talksplat animate avatar hello.wav -o motion --driver actor --driven brows --driven eyes
     talksplat animate avatar hello.wav -o motion --pose-keyframes nod.csv --gain brows=1.5
+    talksplat animate avatar hello.wav -o motion --motion-model model --emotion feelings.csv
     """
     from services.audio2motion.animate_options import AnimateOptions
 
@@ -113,6 +122,7 @@ def animate(
             "driven": driven,
             "gains": read_choices("--gain", gain),
             "smoothing_s": read_choices("--smooth", smooth),
+            "emotions": emotion,
             "blinks_per_minute": blinks,
             "articulation": articulation,
             "seed": seed,
