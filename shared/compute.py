@@ -30,7 +30,8 @@ def prepare_compute(settings: Settings) -> int:
     import torch
 
     torch.set_num_threads(n_threads)
-    torch.use_deterministic_algorithms(mode=True)
+    # As use_deterministic_algorithms(True), which imports torch's compiler for a second first.
+    torch.set_deterministic_debug_mode("error")
     return n_threads
 
 

@@ -156,24 +156,25 @@ def look(
     truth = _Side(reference_frames(*reference), tracker) if reference else None
     comparison = _Comparison(metrics)
     not_compared = None if truth else "there is no reference video to compare with"
-    # One thread reads and tracks the next pair while this one compares the last: both take about
+    # One thread reads and tracks the next pairs while this one compares the last: both take about
     # as long. A second tracking thread would not do, since trackers quieten the process's stderr.
     with ThreadPoolExecutor(max_workers=1) as ahead:
         coming = ahead.submit(_look_at, judged, truth)
-        while (pair := coming.result()).video is not None:
+        while pairs := coming.result():
             coming = ahead.submit(_look_at, judged, truth)
-            frame = judged.keep(pair.video)
-            if truth and pair.reference:
-                target = truth.keep(pair.reference)
-                preds = fit_padding(frame, target)
-                if preds is None:
-                    not_compared = (
-                        f"the video is {frame.shape[1]}x{frame.shape[0]}, "
-                        f"its reference {target.shape[1]}x{target.shape[0]}"
-                    )
-                else:
-                    comparison.add(preds, target, next(labels, None) if labels else None)
-            progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
+            for seen, other in pairs:
+                frame = judged.keep(seen)
+                if truth and other:
+                    target = truth.keep(other)
+                    preds = fit_padding(frame, target)
+                    if preds is None:
+                        not_compared = (
+                            f"the video is {frame.shape[1]}x{frame.shape[0]}, "
+                            f"its reference {target.shape[1]}x{target.shape[0]}"
+                        )
+                    else:
+                        comparison.add(preds, target, next(labels, None) if labels else None)
+                progress(min(1.0, len(judged.landmarks) / n_expected), "comparing")
     if truth and not truth.landmarks:
         raise InvalidInput(
             "reference_too_short",
@@ -192,14 +193,19 @@ def look(
 
 
 class _Pair(NamedTuple):
-    """What was seen next in both videos; None at the end of one."""
+    """What was seen next in both videos."""
 
-    video: _Seen | None
+    video: _Seen
     reference: _Seen | None
+    """None after its end, and where there is none."""
 
 
-def _look_at(judged: _Side, truth: _Side | None) -> _Pair:
-    return _Pair(judged.look(), truth.look() if truth else None)
+def _look_at(judged: _Side, truth: _Side | None) -> list[_Pair]:
+    """See the next batch of pairs; none at the end of the video."""
+    pairs: list[_Pair] = []
+    while len(pairs) < BATCH and (seen := judged.look()) is not None:
+        pairs.append(_Pair(seen, truth.look() if truth else None))
+    return pairs
 
 
 def reference_frames(reference: Path, first: int) -> Iterator[U8]:
