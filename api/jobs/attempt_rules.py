@@ -106,18 +106,22 @@ def below_quality(stage: str, facts: Mapping[str, Fact]) -> Failure | None:
     below = facts.get(QUALITY_BELOW)
     if below is None:
         return None
-    scores = {
-        name: float(value)
-        for name, value in facts.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name != "n_frames"
-    }
     return Failure(
         code=QUALITY_BELOW,
         message=f"{below}; lower the bars of min_quality, or choose another capture or preset",
         retryable=False,
         stage=stage,
-        scores=scores,
+        scores=scores_among(facts),
     )
+
+
+def scores_among(facts: Mapping[str, Fact]) -> dict[str, float]:
+    """Figures that the evaluator found; those that it could not compute are missing."""
+    return {
+        name: float(value)
+        for name, value in facts.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name != "n_frames"
+    }
 
 
 def _resolve(job: Job, source: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from api.jobs.attempt_rules import scores_among
 from api.jobs.job import Job, Stage
 from api.jobs.signals import DeadlinePassed, Dispatch, JobSignal, LeaseExpired, WorkerEvent
 from shared.contracts.event import (
@@ -46,7 +47,7 @@ def measure_event(
     elif isinstance(event, StageSucceeded | StageFailed | StageCanceled):
         _measure_end(telemetry, stage, event, now)
         if isinstance(event, StageSucceeded) and stage.spec.service == "evaluator":
-            telemetry.video_scored(job.kind, _scores(event))
+            telemetry.video_scored(job.kind, scores_among(event.facts))
 
 
 def waited_seconds(job: Job, stage: Stage, now: datetime) -> float:
@@ -57,15 +58,6 @@ def waited_seconds(job: Job, stage: Stage, now: datetime) -> float:
         if needed and needed.started_at and needed.output
     ]
     return max(now.timestamp() - max([job.created_at.timestamp(), *ends]), 0.0)
-
-
-def _scores(event: StageSucceeded) -> dict[str, float]:
-    """What the evaluator found; scores that it could not compute are missing."""
-    return {
-        name: float(value)
-        for name, value in event.facts.items()
-        if name != "n_frames" and isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 def _measure_loss(

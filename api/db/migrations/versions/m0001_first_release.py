@@ -1,4 +1,8 @@
-"""Everything of the first release: tables, roles, row-level security, append-only evidence."""
+"""Everything of the first release: tables, roles, row-level security, append-only evidence.
+
+It makes what the code says today; with the first release its statements are to be copied here, so
+that later changes of the code leave it as it was.
+"""
 
 from alembic import op
 

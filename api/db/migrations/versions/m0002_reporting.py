@@ -1,4 +1,8 @@
-"""Views of usage and quality for dashboards, and the role that reads them."""
+"""Views of usage and quality for dashboards, and the role that reads them.
+
+It makes what the code says today; with the first release its statements are to be copied here, so
+that later changes of the code leave it as it was.
+"""
 
 from alembic import op
 
