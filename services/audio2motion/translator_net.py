@@ -18,7 +18,9 @@ from services.audio2motion.universal_sound import LAGS_S
 
 F32 = NDArray[np.float32]
 
-N_WAVES = 192
+N_WAVES = 256
+"""Frequencies, each with its cosine and its sine: in pairs the likeness of two moments depends on
+their difference alone. Fewer, or one wave with a random phase each, lose what the sound tells."""
 _VIEW_SHARES = (0.5, 0.3, 0.2)
 _VIEW_SCALES = (0.6, 0.85, 0.7)
 """Of levels, slopes and bends: how much each counts, and which difference makes unlike."""
@@ -44,13 +46,11 @@ class TranslatorNet(nn.Module):
     ) -> None:
         super().__init__()
         made = torch.Generator().manual_seed(seed)
-        width = 3 * len(LAGS_S) * N_WAVES + N_WAVES + 6
+        width = 2 * N_WAVES * (3 * len(LAGS_S) + 1) + 6
         scales = torch.tensor(_VIEW_SCALES)[:, None, None]
         drawn = torch.randn(3, 5 * n_channels, N_WAVES, generator=made)
         self.waves = nn.Parameter(drawn / scales)
-        self.phases = nn.Parameter(2 * torch.pi * torch.rand(3, N_WAVES, generator=made))
         self.pose_waves = nn.Parameter(torch.randn(6, N_WAVES, generator=made) / 6**0.5)
-        self.pose_phases = nn.Parameter(2 * torch.pi * torch.rand(N_WAVES, generator=made))
         n_voices = min(n_speakers, _MAX_VOICES)
         voices = torch.eye(n_speakers, n_voices)
         if n_speakers > n_voices:
@@ -64,7 +64,7 @@ class TranslatorNet(nn.Module):
         self.upper = nn.Parameter(torch.zeros(1 + n_voices, width, n_upper))
         lags = torch.tensor(_LAG_SHARES, dtype=torch.float32)
         shares = lags[:, None] / lags.sum() * torch.tensor(_VIEW_SHARES)
-        self.register_buffer("shares", (2 * SHARED * shares / N_WAVES).sqrt()[..., None])
+        self.register_buffer("shares", (SHARED * shares / N_WAVES).sqrt()[..., None])
 
     def features(self, views: Tensor, pose: Tensor) -> Tensor:
         """What the decoder sees: waves of the sound, then of the pose. -> [T, F]
@@ -74,10 +74,8 @@ class TranslatorNet(nn.Module):
             pose: Head pose as deviations. [T, 6]
         """
         shares: Tensor = self.get_buffer("shares")
-        angles = torch.einsum("tlvc,vcw->tlvw", views, self.waves) + self.phases
-        heard = (angles.cos() * shares).flatten(1)
-        turned = (pose @ self.pose_waves + self.pose_phases).cos()
-        turned = turned * (2 * SHARED / N_WAVES) ** 0.5
+        heard = (_pairs(torch.einsum("tlvc,vcw->tlvw", views, self.waves)) * shares).flatten(1)
+        turned = _pairs(pose @ self.pose_waves) * (SHARED / N_WAVES) ** 0.5
         return torch.cat([heard, turned, pose * (SHARED * _POSE_LINEAR / 6) ** 0.5], 1)
 
     def voiced(self, features: Tensor, speaker: int) -> Tensor:
@@ -95,9 +93,14 @@ class TranslatorNet(nn.Module):
         )
 
 
+def _pairs(angles: Tensor) -> Tensor:
+    """Cosine and sine. [..., W] -> [..., 2 W]"""
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
 def pose_share(width: int, *, of_mouth: bool) -> Tensor:
     """How much each feature counts: head pose tells little of the mouth. [F]"""
     shares = torch.ones(width)
     if of_mouth:
-        shares[-(N_WAVES + 6) :] = 0.015**0.5
+        shares[-(2 * N_WAVES + 6) :] = 0.015**0.5
     return shares
