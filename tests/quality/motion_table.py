@@ -32,8 +32,10 @@ from shared.progress import silent
 F32 = NDArray[np.float32]
 
 TRANSLATOR, REGRESSOR = "speaker_translator", "speaker_regressor"
-_RIDGE, _RIDGE_ROWS = 1000.0, 30
+_RIDGE, _RIDGE_ROWS = 3000.0, 30
 """Penalty and rows that served ridge regression best on the held-out frames, in its favour."""
+_RIDGE_ENCODERS = ("mel", "vocal_tract")
+"""What our models hear too."""
 
 
 class Subject(NamedTuple):
@@ -72,7 +74,7 @@ def _candidates(runs: Path, name: str) -> Iterator[tuple[str, str, Callable[[Pat
     """Label, whom it was fitted to, and what fits it into a folder (and is a ridge or is none)."""
     own = runs / name / "dataset"
     others = [runs / each.name / "dataset" for each in SUBJECTS if each.name != name]
-    yield "ridge, mel windows", "own", lambda folder: _fit(folder, REGRESSOR, [own], is_ridge=True)
+    yield "ridge regression", "own", lambda folder: _fit(folder, REGRESSOR, [own], is_ridge=True)
     yield REGRESSOR, "own", lambda folder: _fit(folder, REGRESSOR, [own])
     yield TRANSLATOR, "own", lambda folder: _fit(folder, TRANSLATOR, [own])
     yield TRANSLATOR, "all", lambda folder: _fit(folder, TRANSLATOR, [own, *others])
@@ -114,9 +116,15 @@ def _ridge_face(dataset: Path) -> F32:
     manifest, audio = tracked.manifest, read_dataset_audio(tracked)
     assert audio is not None
     audio = audio[: round(manifest.n_frames / manifest.fps * SAMPLE_RATE)]
-    windows = audio_windows(
-        "mel", audio, n_rows=_RIDGE_ROWS, fps=manifest.fps, n_frames=manifest.n_frames
-    ).reshape(manifest.n_frames, -1)
+    windows = np.concatenate(
+        [
+            audio_windows(
+                name, audio, n_rows=_RIDGE_ROWS, fps=manifest.fps, n_frames=manifest.n_frames
+            ).reshape(manifest.n_frames, -1)
+            for name in _RIDGE_ENCODERS
+        ],
+        axis=1,
+    )
     n = manifest.n_train
     normal = (windows - windows[:n].mean(axis=0)) / (windows[:n].std(axis=0) + 1e-6)
     truth = coefficients_of(motion_tracks(tracked.tracking))[:n]
