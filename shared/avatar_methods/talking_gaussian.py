@@ -29,7 +29,7 @@ from shared.layers import Layers
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE, PER_GAUSSIAN, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
-from shared.talker_parts.listening import learn_lips
+from shared.talker_parts.listening import PICTURE_RATE, learn_lips
 from shared.talker_parts.motion_fields import (
     MOVE_UNIT_M,
     SIDEWAYS,
@@ -171,7 +171,7 @@ class TalkingGaussian(CanonicalCloud):
             if name not in rates:
                 rates[name] = 2e-2 if ".grids." in name else 2e-3
                 if "_hearing." in name:
-                    rates[name] = 3e-4
+                    rates[name] = PICTURE_RATE
         return rates
 
     def regularisation(self, frame: int) -> Tensor:

@@ -11,6 +11,7 @@ from shared.avatar_method import Subject
 from shared.geometry.rotations import axis_angle_to_matrix
 from shared.layers import Layer, Layers
 from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
+from shared.talker_parts.listening import PICTURE_RATE
 from shared.talker_parts.spatial_attention import WIDTH, SpatialAttention
 from shared.talker_parts.triplane import Triplane
 
@@ -105,7 +106,7 @@ class DeformingCloud(CanonicalCloud):
         for name, _ in self.named_parameters():
             if name not in rates:
                 kind = name.split(".", maxsplit=1)[0]
-                rates[name] = {"triplane": 8e-3, "hearing": 2e-4}.get(kind, 1e-3)
+                rates[name] = {"triplane": 8e-3, "hearing": PICTURE_RATE}.get(kind, 1e-3)
         return rates
 
     def _canonical(self) -> tuple[Tensor, Layer]:

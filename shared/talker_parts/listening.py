@@ -3,7 +3,7 @@
 The sources hear through encoders that were trained on hundreds of hours (DeepSpeech, HuBERT, AVE).
 With plain spectra the audio network would have to learn speech from the pictures of ten seconds;
 so it first learns to tell the tracked lips of the training frames, with shifted and noisy sound,
-and stops early. The picture then tunes it gently.
+and stops early. While the picture is trained it stays as it is.
 """
 
 import torch
@@ -24,6 +24,10 @@ NOISE = 0.3
 MAX_SHIFT = 4
 """Rows, 40 ms either way: tracking and sound agree no better."""
 N_CODES = 8
+PICTURE_RATE = 0.0
+"""Adam's rate while the picture is trained. A hearing that goes on learning knows the training
+frames by heart: gaussian_talker at preset draft on May left the unseen lips 2.37 px off at 2e-4,
+with a correlation of opening of 0.28, and 2.19 px and 0.39 at none."""
 
 
 def learn_lips(hearing: Hearing, subject: Subject, seed: int) -> None:
