@@ -123,7 +123,7 @@ class TrainableModel(AvatarModel, Protocol):
         ...
 
     def learning_rates(self) -> dict[str, float]:
-        """Initial learning rate of every trainable parameter, by name."""
+        """Initial learning rate of every parameter, by name; 0 of what stays as it was made."""
         ...
 
     def per_gaussian(self) -> dict[str, int]:

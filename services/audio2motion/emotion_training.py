@@ -36,7 +36,7 @@ CORRELATION = 1.0
 _CORRELATION_SHARE = 0.75
 """Of all steps, for the correlation network."""
 _NOISE = 0.17
-"""Variance of the strongest mouth shape that sound does not explain, as the translator's."""
+"""Variance of the strongest mouth shape that sound does not explain, to that it does."""
 _UPPER_NOISE = 5.0
 _MAX_FRAMES = 3000
 _CORRELATION_RATE, _SPEECH_RATE = 3e-3, 3e-3

@@ -13,7 +13,7 @@ from services.audio2motion.translator_net import Heads, TranslatorNet, pose_shar
 from shared.progress import Progress
 from shared.training_checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
-_NOISE = 0.17
+_NOISE = 0.1
 """Variance of the strongest mouth shape that sound does not explain, to that it does; the k-th has
 k times as much. These scales were chosen by blocked cross-validation on training frames."""
 _UPPER_NOISE = 5.0

@@ -13,7 +13,7 @@ F32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 ROWS_PER_SECOND = 100
-LAGS_S = (-0.065, -0.025, 0.015, 0.055, 0.095, 0.135, 0.175, 0.215)
+LAGS_S = (-0.025, 0.015, 0.055, 0.095, 0.135, 0.175, 0.215)
 """Where a moment's sound is looked at, in seconds after it: lips move before they are heard."""
 LOOK_AHEAD_S = 0.38
 """Sound after a moment that has any part in it, beside what an encoder itself looks ahead."""
