@@ -28,6 +28,7 @@ from shared.talker_parts.cloud import N_PLACE
 from shared.talker_parts.cloud_start import start_cloud
 from shared.talker_parts.deforming_cloud import N_CAMERA, DeformingCloud, make_token
 from shared.talker_parts.listening import learn_lips
+from shared.talker_parts.motion_lessons import n_lessons
 from shared.talker_parts.spatial_attention import WIDTH
 from shared.talker_parts.stored_networks import check_cloud, choose_options, load_networks
 from shared.training_schedule import PictureWeights, Schedule
@@ -73,9 +74,10 @@ class GaussianTalker(DeformingCloud):
         return torch.cat([place, heard, performance.upper_face[frame]])
 
     def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
-        """The coarse stage is static."""
+        """The coarse stage is static; before the fine one the tracked mesh teaches motion."""
         self.is_static = step / n_steps < COARSE_STAGE
-        return ()
+        begins = (step - 1) / n_steps < COARSE_STAGE <= step / n_steps
+        return self.learn_motion(n_lessons(n_steps)) if begins else ()
 
     def tokens(self, condition: Tensor) -> Tensor:
         """What is known of a frame, in the order of TOKENS. -> [4, 64]"""

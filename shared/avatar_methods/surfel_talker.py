@@ -38,6 +38,7 @@ from shared.talker_parts.masked_attention import (
     masked_penalty,
     nose_height,
 )
+from shared.talker_parts.motion_lessons import n_lessons
 from shared.talker_parts.spatial_attention import WIDTH
 from shared.talker_parts.stored_networks import check_cloud, load_networks
 from shared.training_schedule import PictureWeights, Schedule, SurfaceWeights
@@ -124,10 +125,11 @@ class SurfelTalker(DeformingCloud):
         return torch.cat([self.training_place(frame), heard, performance.upper_face[frame], code])
 
     def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
-        """The coarse stage is static; the last has one code for all frames."""
+        """The coarse stage is static, the mesh teaches motion, the last has one frame code."""
         self._done = step / n_steps
         self.is_static = self._done < COARSE_STAGE
-        return ()
+        begins = (step - 1) / n_steps < COARSE_STAGE <= step / n_steps
+        return self.learn_motion(n_lessons(n_steps)) if begins else ()
 
     def tokens(self, condition: Tensor) -> Tensor:
         """What is known of a frame, in the order of TOKENS. -> [5, 64]"""

@@ -30,7 +30,7 @@ def start_cloud(
     pose = subject.training_pose
     model = subject.head_model
     neutral = neutral_vertices(model, subject.shape)
-    face = triangle_frames(_mean_face(subject, neutral), model.faces)
+    face = triangle_frames(mean_face(subject, neutral), model.faces)
     on_skin = 1 - model.weights[model.faces, 0].mean(1)  # [F] share of the joints above the root
     columns: dict[str, list[Tensor]] = {name: [] for name in ("rest", "log_scales", "skin_shares")}
     for points in seeds:
@@ -59,7 +59,7 @@ def start_cloud(
     return {name: start[name] for name in (*LEARNED, *FIXED)}
 
 
-def _mean_face(subject: Subject, neutral: Tensor) -> Tensor:
+def mean_face(subject: Subject, neutral: Tensor) -> Tensor:
     """The mesh with the training frames' mean expression and jaw, its head at rest. [V, 3]"""
     pose = subject.training_pose
     still = torch.zeros(1, 3)

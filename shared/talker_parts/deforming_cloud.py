@@ -7,16 +7,19 @@ attention over tokens, heads whose outputs are added to raw attributes.
 import torch
 from torch import Tensor, nn
 
-from shared.avatar_method import Subject
+from shared.avatar_method import Performance, Subject
 from shared.geometry.rotations import axis_angle_to_matrix
 from shared.layers import Layer, Layers
 from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
 from shared.talker_parts.listening import PICTURE_RATE
+from shared.talker_parts.motion_lessons import bind_to_skin, teach_motion
 from shared.talker_parts.spatial_attention import WIDTH, SpatialAttention
 from shared.talker_parts.triplane import Triplane
 
 PLACE_UNIT_M = 0.01
 """The deformation network's unit of length."""
+KEPT_WEIGHT = 100.0
+"""Of colours and opacities, which shall not change while motion is taught; in errors of 1 mm."""
 POSE_LIMIT = 3.0
 """Of the camera token's inputs, in deviations."""
 N_CAMERA = 12
@@ -75,6 +78,10 @@ class DeformingCloud(CanonicalCloud):
         """What is known of a frame, in the order of ATTENTION_TOKENS. -> [M, 64]"""
         raise NotImplementedError
 
+    def condition(self, performance: Performance) -> Tensor:
+        """All that is known of each frame, places first; the method's part. -> [T, C]"""
+        raise NotImplementedError
+
     def pose(self, condition: Tensor) -> Layers:
         """Posed Gaussians of one frame, one layer."""
         features, raw = self._canonical()
@@ -99,6 +106,37 @@ class DeformingCloud(CanonicalCloud):
         camera = _camera(condition[None, :3], condition[None, 3:6])[0]
         deviation = (camera - self.camera_mean) / self.camera_spread
         return deviation.clamp(-POSE_LIMIT, POSE_LIMIT)
+
+    def learn_motion(self, n_steps: int) -> tuple[str, ...]:
+        """Teach attention and heads how the tracked face moves; names of what they changed."""
+        moving = self.moving()
+        chosen = {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if name not in self.cloud_rates() and not name.startswith(("hearing.", "frame_code."))
+        }
+        with torch.no_grad():
+            conditions = self.condition(self.subject.training_performance)
+            rest = self.rest.detach()[moving]
+            looks = self._looks(rest)
+        skin = bind_to_skin(self.subject, rest, self.labels[moving])
+
+        def move(conditions: Tensor, rows: Tensor) -> Tensor:
+            features, head = self.triplane(rest[rows]), self.heads["rest"]
+            fused = [self.attention(features, self.tokens(each))[0] for each in conditions]
+            return PLACE_UNIT_M * head(torch.stack(fused))
+
+        def keep(rows: Tensor) -> Tensor:
+            return KEPT_WEIGHT * (self._looks(rest[rows]) - looks[rows]).square().mean()
+
+        rates = dict.fromkeys(chosen.values(), 1.0)
+        teach_motion(skin, conditions, move, rates, n_steps, keep=keep)
+        return tuple(chosen)
+
+    def _looks(self, places: Tensor) -> Tensor:
+        """Opacity and colour that the triplane says of some places. [M, 4]"""
+        trunk = self.canonical(self.triplane(places))
+        return torch.cat([head(trunk) for head in self.canonical_heads.values()], 1)
 
     def deforming_rates(self) -> dict[str, float]:
         """Adam's initial learning rates of cloud, planes and networks."""
