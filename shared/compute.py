@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shared.settings import Settings
 
@@ -33,6 +35,19 @@ def prepare_compute(settings: Settings) -> int:
     # As use_deterministic_algorithms(True), which imports torch's compiler for a second first.
     torch.set_deterministic_debug_mode("error")
     return n_threads
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work alone: what is small only waits for further threads, and sums in any order."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def available_cores() -> int:

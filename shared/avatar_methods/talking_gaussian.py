@@ -19,8 +19,6 @@ over mouth over torso over background. Departures:
   since 2,500 steps stand for its 50,000.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -32,13 +30,7 @@ from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_cha
 from shared.talker_parts.cloud import N_PLACE, PER_GAUSSIAN, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
 from shared.talker_parts.listening import PICTURE_RATE, learn_lips
-from shared.talker_parts.motion_fields import (
-    MOVE_UNIT_M,
-    SIDEWAYS,
-    FaceField,
-    Focus,
-    MouthField,
-)
+from shared.talker_parts.motion_fields import MOVE_UNIT_M, FaceField, Focus, MouthField
 from shared.talker_parts.motion_lessons import bind_to_skin, n_lessons, teach_motion
 from shared.talker_parts.stored_networks import check_cloud, choose_options, load_networks
 from shared.training_schedule import FrameWindow, PartLoss, Schedule
@@ -60,7 +52,6 @@ MOUTH_COPIES = 3
 MOUTH_SPREAD_M = 2e-3
 MOVE_WEIGHT = 1e-5
 FOCUS_WEIGHT = 1e-4
-UP_AND_DOWN = torch.tensor([SIDEWAYS, 1.0, SIDEWAYS]) * MOVE_UNIT_M
 GRID_LESSONS = 7.0
 """The grids begin near zero."""
 FACE, MOUTH, TORSO = range(3)
@@ -119,33 +110,26 @@ class TalkingGaussian(CanonicalCloud):
     def _learn_motion(self, n_steps: int) -> tuple[str, ...]:
         """Teach both fields how the tracked face moves; names of what they changed."""
         parts = part_of(self.labels, has_mouth=self.has_mouth)
-        moves = {FACE: self._move_face, MOUTH: self._move_mouth}
-        with torch.no_grad():
-            conditions = self.condition(self.subject.training_performance)
+        conditions = self.condition(self.subject.training_performance).detach()
         changed: list[str] = []
         for part, field in ((FACE, "face_field."), (MOUTH, "mouth_field.")):
             of_part = torch.nonzero(parts == part)[:, 0]
             if not len(of_part):
                 continue
             places = self.rest.detach()[of_part]
+
+            def move(known: Tensor, rows: Tensor, part: int = part, at: Tensor = places) -> Tensor:
+                _, face, mouth, upper = known.split((N_PLACE, N_AUDIO, N_AUDIO, N_UPPER_FACE), 1)
+                if part == FACE:
+                    return self.face_field.moves(at[rows], face, upper)
+                return self.mouth_field.moves(at[rows], mouth)
+
             fields = {n: p for n, p in self.named_parameters() if n.startswith(field)}
             rates = {p: GRID_LESSONS if ".grids." in n else 1.0 for n, p in fields.items()}
             skin = bind_to_skin(self.subject, places, self.labels[of_part])
-            teach_motion(skin, conditions, partial(moves[part], places), rates, n_steps)
+            teach_motion(skin, conditions, move, rates, n_steps)
             changed += fields
         return tuple(changed)
-
-    def _move_face(self, places: Tensor, conditions: Tensor, rows: Tensor) -> Tensor:
-        """Where the face's field moves some places, see ``motion_lessons.Move``."""
-        focus = self.face_field.focus(places[rows])
-        _, heard, _, upper_face = conditions.split((N_PLACE, N_AUDIO, N_AUDIO, N_UPPER_FACE), 1)
-        raw = [self.face_field(focus, *known) for known in zip(heard, upper_face, strict=True)]
-        return MOVE_UNIT_M * torch.stack(raw)[..., :3]
-
-    def _move_mouth(self, places: Tensor, conditions: Tensor, rows: Tensor) -> Tensor:
-        """Where the mouth's field moves some places."""
-        heard = conditions[:, N_PLACE + N_AUDIO : N_PLACE + 2 * N_AUDIO]
-        return UP_AND_DOWN * torch.stack([self.mouth_field(places[rows], each) for each in heard])
 
     def pose(self, condition: Tensor) -> Layers:
         """Face, inside of the mouth and torso of one frame, as far as there are any."""
@@ -160,7 +144,7 @@ class TalkingGaussian(CanonicalCloud):
             raw = self.face_field(self._focus(rows[0]), face_heard, upper_face)
             moves = [MOVE_UNIT_M * raw[:, :3]]
             if n_mouth:
-                moves.append(UP_AND_DOWN * self.mouth_field(means[rows[1]], mouth_heard))
+                moves.append(self.mouth_field.moves(means[rows[1]], mouth_heard[None])[0])
             n_still = len(means) - sum(map(len, moves))
             means = means + torch.cat([*moves, torch.zeros(n_still, 3)])
             still = (0, 0, 0, len(means) - n_face)
@@ -268,8 +252,7 @@ def create(
     copies = torch.where(parts == MOUTH, MOUTH_COPIES, 1)
     order = parts.argsort(stable=True)
     rows = order.repeat_interleave(copies[order])
-    for name in PER_GAUSSIAN:
-        start[name] = start[name][rows]
+    start |= {name: start[name][rows] for name in PER_GAUSSIAN}
     generator = torch.Generator().manual_seed(seed + 1)
     spread = MOUTH_SPREAD_M * torch.randn(len(rows), 3, generator=generator)
     is_copy = torch.cat([torch.zeros(1, dtype=torch.bool), rows[1:] == rows[:-1]])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.avatar_method import Subject
+from shared.compute import one_thread
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices
 from shared.landmarks import LIPS
 from shared.talker_parts.audio_nets import N_AUDIO, Hearing
@@ -32,12 +33,8 @@ with a correlation of opening of 0.28, and 2.19 px and 0.39 at none."""
 
 def learn_lips(hearing: Hearing, subject: Subject, seed: int) -> None:
     """Train ``hearing`` to tell the training frames' lip shapes; a linear read-out is dropped."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # work as small as this only waits for further threads
-    try:
+    with one_thread():
         _learn_lips(hearing, subject, seed)
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def _learn_lips(hearing: Hearing, subject: Subject, seed: int) -> None:

@@ -53,6 +53,12 @@ class FaceField(nn.Module):
         known = [focus.features, focus.audio * heard, focus.expression * expression]
         return self.motion(torch.cat(known, 1))
 
+    def moves(self, places: Tensor, heard: Tensor, upper_face: Tensor) -> Tensor:
+        """Where it moves each place in several frames. [N, 3], [B, 32], [B, 7] -> [B, N, 3] m"""
+        focus = self.focus(places)
+        raw = [self(focus, *known) for known in zip(heard, upper_face, strict=True)]
+        return MOVE_UNIT_M * torch.stack(raw)[..., :3]
+
 
 class MouthField(nn.Module):
     """Moves the inside of the mouth by sound, mostly up and down."""
@@ -66,6 +72,11 @@ class MouthField(nn.Module):
         """Raw motion of each place. [N, 3]"""
         features = self.grids(places)
         return self.motion(torch.cat([features, heard.expand(len(features), -1)], 1))
+
+    def moves(self, places: Tensor, heard: Tensor) -> Tensor:
+        """Where it moves each place in several frames. [N, 3], [B, 32] -> [B, N, 3] m"""
+        up_and_down = torch.tensor([SIDEWAYS, 1.0, SIDEWAYS]) * MOVE_UNIT_M
+        return up_and_down * torch.stack([self(places, each) for each in heard])
 
 
 def _layers(*widths: int) -> nn.Sequential:

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from shared.avatar_method import Subject
+from shared.compute import one_thread
 from shared.contracts.tracked_dataset import REGIONS
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices
 from shared.talker_parts.cloud import N_PLACE
@@ -119,28 +120,29 @@ def teach_motion(
     n_frames, n_known = len(conditions), conditions.shape[1] - N_PLACE
     noise = KNOWN_NOISE * conditions[:, N_PLACE:].std(0)
     lively = _lively(skin)
-    for step in range(n_steps):
-        frames, others = torch.randint(n_frames, (2, N_FRAMES), generator=generator)
-        heard = torch.randn(N_FRAMES, n_known, generator=generator)
-        known = conditions[frames, N_PLACE:] + noise * heard
-        half = N_ROWS // 2
-        rows = torch.cat(
-            [
-                torch.randint(len(skin.corners), (half,), generator=generator),
-                lively[torch.randint(len(lively), (half,), generator=generator)],
-            ]
-        )
-        moved = move(torch.cat([conditions[others, :N_PLACE], known], 1), rows)
-        aims = torch.stack([skin.at(int(frame), rows) for frame in frames])
-        loss = ((moved - aims) / UNIT_M).square().mean()
-        if keep is not None:
-            loss = loss + keep(rows)
-        rising = min(1.0, (step + 1) / (WARM_UP * n_steps))
-        for group, rate in zip(optimizer.param_groups, rates.values(), strict=True):
-            group["lr"] = RATE * rate * rising * (1 - step / n_steps)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    with one_thread():
+        for step in range(n_steps):
+            frames, others = torch.randint(n_frames, (2, N_FRAMES), generator=generator)
+            heard = torch.randn(N_FRAMES, n_known, generator=generator)
+            known = conditions[frames, N_PLACE:] + noise * heard
+            half = N_ROWS // 2
+            rows = torch.cat(
+                [
+                    torch.randint(len(skin.corners), (half,), generator=generator),
+                    lively[torch.randint(len(lively), (half,), generator=generator)],
+                ]
+            )
+            moved = move(torch.cat([conditions[others, :N_PLACE], known], 1), rows)
+            aims = torch.stack([skin.at(int(frame), rows) for frame in frames])
+            loss = ((moved - aims) / UNIT_M).square().mean()
+            if keep is not None:
+                loss = loss + keep(rows)
+            rising = min(1.0, (step + 1) / (WARM_UP * n_steps))
+            for group, rate in zip(optimizer.param_groups, rates.values(), strict=True):
+                group["lr"] = RATE * rate * rising * (1 - step / n_steps)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
     for parameter in rates:
         parameter.grad = None
 
