@@ -22,7 +22,7 @@ class Scheduled(Protocol):
     """A model that changes by itself in the course of a training."""
 
     def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
-        """Told before each step; a function of the arguments alone, so that a resume is equal.
+        """Told before each step; a function of arguments and tensors alone, so a resume is equal.
 
         Returns:
             Names of parameters that it has set anew, whose optimizer state must be forgotten.

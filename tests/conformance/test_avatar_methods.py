@@ -97,13 +97,15 @@ def test_what_must_stay_is_doomed(model: TrainableModel) -> None:
         assert not bool((spared & ~doomed).any())
 
 
-def test_a_schedule_depends_on_the_step_alone(method: AvatarMethod, model: TrainableModel) -> None:
+def test_a_schedule_depends_on_step_and_tensors(
+    method: AvatarMethod, model: TrainableModel
+) -> None:
     """A training that resumes finds the model as one that went straight through."""
     if isinstance(model, Scheduled):
-        resumed = method.restore(make_subject(N_FRAMES), model.tensors(), {})
-        assert isinstance(resumed, Scheduled)
         for step in range(8):
             model.begin_step(step, 10)
+        resumed = method.restore(make_subject(N_FRAMES), model.tensors(), {})
+        assert isinstance(resumed, Scheduled)
 
         resumed.begin_step(7, 10)
 
