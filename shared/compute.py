@@ -25,16 +25,25 @@ def prepare_compute(settings: Settings) -> int:
 
         numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
     else:
-        # Numba sizes its pool by this variable when it is imported, and refuses later changes. Not
-        # every service has Numba.
-        os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
-        os.environ["OMP_NUM_THREADS"] = str(n_threads)
+        limit_threads(n_threads)
     import torch
 
     torch.set_num_threads(n_threads)
     # As use_deterministic_algorithms(True), which imports torch's compiler for a second first.
     torch.set_deterministic_debug_mode("error")
     return n_threads
+
+
+def limit_threads(n_threads: int) -> None:
+    """Tell Numba and OpenMP what they read when they are loaded; Numba refuses later changes.
+
+    Threads that wait are to sleep. Torch and Numba bring a pool each, and other processes share the
+    cores: pools that spin at their barriers starve each other. Two trainings of two threads side by
+    side on two cores took over 250 s so, and 34 s asleep; one alone takes as long either way.
+    """
+    os.environ["NUMBA_NUM_THREADS"] = str(n_threads)
+    os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

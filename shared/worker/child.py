@@ -20,6 +20,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
+from shared.compute import available_cores, limit_threads
 from shared.errors import PlatformError, Unavailable
 from shared.settings import read_settings
 from shared.worker.stage_entry import Facts, StageEntry, find_entry
@@ -195,9 +196,7 @@ def _share_machine() -> None:
         # stage is a session; where it does not, there is no such file, or nobody reads it.
         with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(settings.niceness), "ascii")
-    n_threads = settings.n_threads or len(os.sched_getaffinity(0))
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(n_threads)
+    limit_threads(settings.n_threads or available_cores())
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

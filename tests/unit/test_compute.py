@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 PROGRAM = """
-import sys
+import os, sys
 from shared.compute import prepare_compute
 from shared.settings import Settings
 prepare_compute(Settings(n_threads=1))
 assert "numba" not in sys.modules
 import numba, torch
-print(numba.get_num_threads(), torch.get_num_threads())
+print(numba.get_num_threads(), torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"])
 """
 
 
@@ -20,4 +20,4 @@ def test_threads_hold_for_numba_that_is_imported_later() -> None:
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     )
 
-    assert "1 1" == done.stdout.strip()
+    assert "1 1 PASSIVE" == done.stdout.strip()

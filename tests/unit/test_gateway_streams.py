@@ -158,7 +158,7 @@ def test_many_watchers_cost_one_query() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             async with anyio.create_task_group() as waiting:
-                waiting.start_soon(wait, "b", 1, 0.3)
+                waiting.start_soon(wait, "b", 1, 2.0)
                 for _ in range(50):
                     waiting.start_soon(wait, "a", 1, 5.0)
             group.cancel_scope.cancel()

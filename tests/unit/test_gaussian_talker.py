@@ -109,7 +109,7 @@ def test_the_coarse_stage_is_static(model: GaussianTalker) -> None:
 
 def test_the_fine_stage_trains_everything(model: GaussianTalker) -> None:
     """What is heard reaches the picture, and gradients reach what hears."""
-    model.begin_step(round(1000 * COARSE_STAGE), 1000)
+    model.begin_step(round(100 * COARSE_STAGE), 100)
 
     (posed,) = model.pose(model.training_condition(2))
     sum((values.square().sum() for values in posed), torch.zeros(())).backward()
