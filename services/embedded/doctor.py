@@ -11,12 +11,12 @@ from typing import Literal
 from services.embedded.doctor_gpu import judge_gpus, read_gpu_facts
 from services.embedded.doctor_servers import examine_servers
 from services.embedded.finding import Finding
-from shared.compute import available_cores
 from shared.errors import MissingModel
 from shared.model_files import find_model_files
 from shared.plugins import load_plugin, plugin_names
 from shared.rasterizer_choice import open_rasterizer
 from shared.settings import Settings
+from shared.threads import available_cores
 
 _LIBRARIES = ("numpy", "torch", "numba", "mediapipe", "cv2", "av", "scipy", "safetensors")
 _PLUGIN_KINDS = (

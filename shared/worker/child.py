@@ -20,9 +20,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
-from shared.compute import available_cores, limit_threads
 from shared.errors import PlatformError, Unavailable
 from shared.settings import read_settings
+from shared.threads import available_cores, limit_threads
 from shared.worker.stage_entry import Facts, StageEntry, find_entry
 from shared.worker.workspace import Workspace
 
