@@ -21,12 +21,11 @@ def prepare_compute(settings: Settings) -> int:
     n_threads = settings.n_threads or available_cores()
     # Torch refuses cuBLAS in deterministic mode without it; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    limit_threads(n_threads)
     if "numba" in sys.modules:
         import numba
 
         numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
-    else:
-        limit_threads(n_threads)
     import torch
 
     torch.set_num_threads(n_threads)

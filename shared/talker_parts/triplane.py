@@ -36,5 +36,6 @@ class Triplane(nn.Module):
         features = []
         for plane in self.planes:
             sampled = grid_sample(plane, at, padding_mode="border", align_corners=True)[:, :, 0]
-            features.append(sampled[0] * sampled[1] * sampled[2])  # [32, N]
+            xy, yz, xz = sampled.unbind()  # one gradient, where indexing gives three, mostly zeros
+            features.append(xy * yz * xz)  # [32, N]
         return torch.cat(features).T
