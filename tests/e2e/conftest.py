@@ -16,6 +16,9 @@ from tests.integration.conftest import server_urls
 
 __all__ = ["server_urls"]  # a fixture; it skips where there are no servers
 
+BRIEF_SECONDS = 4.0
+"""And three more, which the demo holds out."""
+
 
 class Demo(NamedTuple):
     """A finished demo."""
@@ -33,6 +36,14 @@ def filmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return demo_files(demo.folder / "capture")
     files = demo_files(tmp_path_factory.mktemp("filmed"))
     film_demo(files, silent)
+    return files
+
+
+@pytest.fixture(scope="session")
+def filmed_briefly(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    """A capture of half the demo's length, for what does not judge how the avatar looks."""
+    files = demo_files(tmp_path_factory.mktemp("filmed_briefly"))
+    film_demo(files, silent, BRIEF_SECONDS)
     return files
 
 

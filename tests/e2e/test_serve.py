@@ -40,11 +40,11 @@ def user(serve: Serve) -> Iterator[HttpUser]:
 
 
 def test_a_killed_platform_goes_on_and_makes_the_video(
-    serve: Serve, user: HttpUser, filmed: DemoFiles
+    serve: Serve, user: HttpUser, filmed_briefly: DemoFiles
 ) -> None:
     """Killed with -9 in training: no stage is left behind, and it goes on from a checkpoint."""
-    capture = user.upload(filmed.capture, "capture", "video/mp4")
-    speech = user.upload(filmed.speech, "speech", "audio/wav")
+    capture = user.upload(filmed_briefly.capture, "capture", "video/mp4")
+    speech = user.upload(filmed_briefly.speech, "speech", "audio/wav")
     avatar = user.ask_for_avatar(capture)
     user.wait_for_stage(avatar["job_id"], "train", KILLED_AT)
     pid = serve.program.pid

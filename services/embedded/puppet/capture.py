@@ -69,11 +69,13 @@ def demo_files(folder: Path) -> DemoFiles:
     return DemoFiles(folder / "capture.mp4", folder / "speech.wav", folder / "truth.npz")
 
 
-def film_demo(files: DemoFiles, progress: Progress) -> None:
+def film_demo(
+    files: DemoFiles, progress: Progress, training_seconds: float = TRAINING_SECONDS
+) -> None:
     """Write the capture, a speech to be spoken, and the truth."""
     files.capture.parent.mkdir(parents=True, exist_ok=True)
-    trained = write_script(_SEED, TRAINING_SECONDS)
-    heldout = write_script(_SEED + 1, HELDOUT_SECONDS, avoid=trained, start=TRAINING_SECONDS)
+    trained = write_script(_SEED, training_seconds)
+    heldout = write_script(_SEED + 1, HELDOUT_SECONDS, avoid=trained, start=training_seconds)
     script = (*trained, *heldout)
     progress(0.0, "synthesising speech")
     sound = files.capture.with_suffix(".wav")
@@ -85,7 +87,7 @@ def film_demo(files: DemoFiles, progress: Progress) -> None:
 
 
 def _film(script: tuple[Spoken, ...], sound: Path, files: DemoFiles, progress: Progress) -> None:
-    n_frames = round((TRAINING_SECONDS + HELDOUT_SECONDS) * FPS)
+    n_frames = round((script[-1].start + script[-1].seconds) * FPS)
     stage = set_stage()
     poses, torso = perform(script, n_frames, FPS, _SEED)
     landmarks = np.empty((n_frames, len(stage.photograph.landmarks), 2), np.float32)
