@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from shared.progress import Progress, silent
+
 
 @runtime_checkable
 class Sparing(Protocol):
@@ -21,8 +23,13 @@ class Sparing(Protocol):
 class Scheduled(Protocol):
     """A model that changes by itself in the course of a training."""
 
-    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
+    def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """Told before each step; a function of arguments and tensors alone, so a resume is equal.
+
+        Args:
+            step: Which step follows.
+            n_steps: Of the training.
+            progress: Told on the way by what takes longer than a step.
 
         Returns:
             Names of parameters that it has set anew, whose optimizer state must be forgotten.

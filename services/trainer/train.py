@@ -178,7 +178,8 @@ def fit_model(
     pictures = read_ahead(run.cache, choose_order(run, start))
     for step in range(start, n_steps):
         if isinstance(model, Scheduled):
-            optimizer.forget(model.begin_step(step, n_steps))
+            told = part_of(progress, step / n_steps, (step + 1) / n_steps)
+            optimizer.forget(model.begin_step(step, n_steps, told))
         frame, target = next(pictures)
         loss = frame_loss(run, model, frame, target, step / n_steps)
         optimizer.step(loss, step / n_steps)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
+from shared.progress import Progress, silent
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE
 from shared.talker_parts.cloud_start import start_cloud
@@ -73,11 +74,11 @@ class GaussianTalker(DeformingCloud):
             heard = self.hearing(performance.audio[frame : frame + 1])[0]
         return torch.cat([place, heard, performance.upper_face[frame]])
 
-    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
+    def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """The coarse stage is static; before the fine one the tracked mesh teaches motion."""
         self.is_static = step / n_steps < COARSE_STAGE
         begins = (step - 1) / n_steps < COARSE_STAGE <= step / n_steps
-        return self.learn_motion(n_lessons(n_steps)) if begins else ()
+        return self.learn_motion(n_lessons(n_steps), progress) if begins else ()
 
     def tokens(self, condition: Tensor) -> Tensor:
         """What is known of a frame, in the order of TOKENS. -> [4, 64]"""

@@ -20,6 +20,7 @@ from shared.gaussians import Gaussians
 from shared.geometry.rotations import matrix_to_quaternion, multiply_quaternions
 from shared.head_model import HeadPose
 from shared.layers import Layers
+from shared.progress import Progress, silent
 from shared.rigging.expression_code import (
     N_TURN_CODES,
     CodeBasis,
@@ -232,8 +233,9 @@ class RiggedGaussians(nn.Module):
             return torch.zeros_like(doomed)
         return last_of_faces(self.binding, doomed, self.opacity_logits.detach())
 
-    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
+    def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """Next degree of the harmonics, and opacity resets."""
+        del progress
         self._degree = degree_at(step, n_steps, self.options.sh_degree)
         if not is_reset(step, n_steps, self.options.opacity_reset_every):
             return ()

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subject
 from shared.contracts.tracked_dataset import REGIONS
 from shared.errors import InvalidInput
+from shared.progress import Progress, silent
 from shared.rigging.rig_options import choose_options
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE, N_SURFEL_SCALES, TORSO
@@ -124,12 +125,12 @@ class SurfelTalker(DeformingCloud):
         code = self.frame_code.frozen() if is_frozen else self.frame_code.of(frame)
         return torch.cat([self.training_place(frame), heard, performance.upper_face[frame], code])
 
-    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
+    def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """The coarse stage is static, the mesh teaches motion, the last has one frame code."""
         self._done = step / n_steps
         self.is_static = self._done < COARSE_STAGE
         begins = (step - 1) / n_steps < COARSE_STAGE <= step / n_steps
-        return self.learn_motion(n_lessons(n_steps)) if begins else ()
+        return self.learn_motion(n_lessons(n_steps), progress) if begins else ()
 
     def tokens(self, condition: Tensor) -> Tensor:
         """What is known of a frame, in the order of TOKENS. -> [5, 64]"""

@@ -12,8 +12,8 @@ over mouth over torso over background. Departures:
 - Both branches are learned in the same steps: they share no parameter. Each has its own hearing.
 - Five brow units for AU 1, 4, 5, 6, 7, the blinks for AU45; features of any audio encoder, heard by
   networks that are taught the tracked lips first (``talker_parts.listening``).
-- Parts are learned before green, blue and magenta in turn: before green alone, Gaussians at the
-  lips' edge turn green, which the source then has to prune.
+- Parts are learned before three colours in turn whose mean is the mouth's own: before green alone,
+  Gaussians at the lips' edge turn green, which the source then has to prune.
 - Region attention is held back on Gaussians of lips and hair, not on pixels.
 - No LPIPS (no weights here); learning rates of the grids and networks are four times the source's,
   since 2,500 steps stand for its 50,000.
@@ -26,6 +26,7 @@ from shared.avatar_method import MethodOptions, Needs, Performance, Seed, Subjec
 from shared.contracts.tracked_dataset import REGIONS
 from shared.gaussians import Gaussians
 from shared.layers import Layers
+from shared.progress import Progress, part_of, silent
 from shared.talker_parts.audio_nets import N_AUDIO, N_ROWS, Hearing, encoder_channels
 from shared.talker_parts.cloud import N_PLACE, PER_GAUSSIAN, CanonicalCloud
 from shared.talker_parts.cloud_start import start_cloud
@@ -69,7 +70,7 @@ class TalkingGaussian(CanonicalCloud):
     ) -> None:
         super().__init__(subject, tensors)
         self.has_mouth = has_mouth
-        rest, parts = self.rest.detach(), part_of(self.labels, has_mouth=has_mouth)
+        rest, parts = self.rest.detach(), branch_of(self.labels, has_mouth=has_mouth)
         self.face_hearing = Hearing(n_channels)
         self.face_field = FaceField(_centre(rest[parts == FACE]))
         if has_mouth:
@@ -101,21 +102,22 @@ class TalkingGaussian(CanonicalCloud):
         mouth = self.mouth_hearing(audio) if self.has_mouth else torch.zeros_like(face)
         return torch.cat([face, mouth], 1)
 
-    def begin_step(self, step: int, n_steps: int) -> tuple[str, ...]:
+    def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """Static, then taught by the tracked mesh, then moving, then fused."""
         self._done = step / n_steps
         begins = (step - 1) / n_steps < STATIC_STAGE <= step / n_steps
-        return self._learn_motion(n_lessons(n_steps)) if begins else ()
+        return self._learn_motion(n_lessons(n_steps), progress) if begins else ()
 
-    def _learn_motion(self, n_steps: int) -> tuple[str, ...]:
+    def _learn_motion(self, n_steps: int, progress: Progress) -> tuple[str, ...]:
         """Teach both fields how the tracked face moves; names of what they changed."""
-        parts = part_of(self.labels, has_mouth=self.has_mouth)
+        parts = branch_of(self.labels, has_mouth=self.has_mouth)
         conditions = self.condition(self.subject.training_performance).detach()
         changed: list[str] = []
         for part, field in ((FACE, "face_field."), (MOUTH, "mouth_field.")):
             of_part = torch.nonzero(parts == part)[:, 0]
             if not len(of_part):
                 continue
+            told = part_of(progress, part / 2, (part + 1) / 2)
             places = self.rest.detach()[of_part]
 
             def move(known: Tensor, rows: Tensor, part: int = part, at: Tensor = places) -> Tensor:
@@ -127,7 +129,7 @@ class TalkingGaussian(CanonicalCloud):
             fields = {n: p for n, p in self.named_parameters() if n.startswith(field)}
             rates = {p: GRID_LESSONS if ".grids." in n else 1.0 for n, p in fields.items()}
             skin = bind_to_skin(self.subject, places, self.labels[of_part])
-            teach_motion(skin, conditions, move, rates, n_steps)
+            teach_motion(skin, conditions, move, rates, n_steps, progress=told)
             changed += fields
         return tuple(changed)
 
@@ -136,7 +138,7 @@ class TalkingGaussian(CanonicalCloud):
         place, face_heard, mouth_heard, upper_face = condition.split(
             (N_PLACE, N_AUDIO, N_AUDIO, N_UPPER_FACE)
         )
-        parts = part_of(self.labels, has_mouth=self.has_mouth)
+        parts = branch_of(self.labels, has_mouth=self.has_mouth)
         n_face, n_mouth = int((parts == FACE).sum()), int((parts == MOUTH).sum())
         rows = (slice(0, n_face), slice(n_face, n_face + n_mouth))
         means, quats, scales = self.rest, self.quats, self.log_scales
@@ -162,7 +164,7 @@ class TalkingGaussian(CanonicalCloud):
         opacities = self.opacity_logits
         if self._done >= FUSE_STAGE and torch.is_grad_enabled():
             means, quats, scales = means.detach(), quats.detach(), scales.detach()
-            is_face = part_of(self.labels, has_mouth=self.has_mouth) == FACE
+            is_face = branch_of(self.labels, has_mouth=self.has_mouth) == FACE
             opacities = torch.where(is_face, opacities, opacities.detach())
         carried, turned = self.carry(self.places(place), means, quats)
         return Gaussians(
@@ -248,7 +250,7 @@ def create(
     """
     start = start_cloud(subject, seeds, seed)
     chosen = choose_options("talking_gaussian", DEFAULT_OPTIONS, options)
-    parts = part_of(start["labels"], has_mouth=bool(chosen["mouth"]))
+    parts = branch_of(start["labels"], has_mouth=bool(chosen["mouth"]))
     copies = torch.where(parts == MOUTH, MOUTH_COPIES, 1)
     order = parts.argsort(stable=True)
     rows = order.repeat_interleave(copies[order])
@@ -278,7 +280,7 @@ def restore(
     return load_networks(_build(subject, tensors, options), tensors)
 
 
-def part_of(labels: Tensor, *, has_mouth: bool) -> Tensor:
+def branch_of(labels: Tensor, *, has_mouth: bool) -> Tensor:
     """FACE, MOUTH or TORSO of every Gaussian, by the region that it started in. [N]"""
     parts = torch.full_like(labels, FACE)
     if has_mouth:

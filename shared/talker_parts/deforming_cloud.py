@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from shared.avatar_method import Performance, Subject
 from shared.geometry.rotations import axis_angle_to_matrix
 from shared.layers import Layer, Layers
+from shared.progress import Progress, silent
 from shared.talker_parts.cloud import N_PLACE, TORSO, CanonicalCloud
 from shared.talker_parts.listening import PICTURE_RATE
 from shared.talker_parts.motion_lessons import bind_to_skin, teach_motion
@@ -107,7 +108,7 @@ class DeformingCloud(CanonicalCloud):
         deviation = (camera - self.camera_mean) / self.camera_spread
         return deviation.clamp(-POSE_LIMIT, POSE_LIMIT)
 
-    def learn_motion(self, n_steps: int) -> tuple[str, ...]:
+    def learn_motion(self, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """Teach attention and heads how the tracked face moves; names of what they changed."""
         moving = self.moving()
         chosen = {
@@ -130,7 +131,7 @@ class DeformingCloud(CanonicalCloud):
             return KEPT_WEIGHT * (self._looks(rest[rows]) - looks[rows]).square().mean()
 
         rates = dict.fromkeys(chosen.values(), 1.0)
-        teach_motion(skin, conditions, move, rates, n_steps, keep=keep)
+        teach_motion(skin, conditions, move, rates, n_steps, progress=progress, keep=keep)
         return tuple(chosen)
 
     def _looks(self, places: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from shared.avatar_method import Subject
 from shared.compute import one_thread
 from shared.contracts.tracked_dataset import REGIONS
 from shared.head_model import HeadPose, neutral_vertices, pose_vertices
+from shared.progress import Progress, silent
 from shared.talker_parts.cloud import N_PLACE
 from shared.talker_parts.cloud_start import mean_face
 
@@ -26,6 +27,7 @@ MOST_STEPS = 1200
 RATE = 3e-3
 WARM_UP = 0.1
 """Share of the lessons in which the rate rises: at once at its height, it kills the heads."""
+TELL_EVERY = 10
 N_FRAMES = 6
 N_ROWS = 1024
 """Frames and Gaussians of a lesson: half of these drawn from all, half from those that move."""
@@ -103,6 +105,7 @@ def teach_motion(
     rates: Mapping[nn.Parameter, float],
     n_steps: int,
     *,
+    progress: Progress = silent,
     keep: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
     """Train some networks until ``move`` goes with the skin.
@@ -115,6 +118,7 @@ def teach_motion(
         move: The networks.
         rates: Their parameters, each with its share of RATE.
         n_steps: Lessons.
+        progress: Told now and then.
         keep: What must not change meanwhile, as a penalty of some rows.
     """
     optimizer = torch.optim.Adam([{"params": [each]} for each in rates])
@@ -145,6 +149,8 @@ def teach_motion(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if step % TELL_EVERY == 0:
+                progress(step / n_steps, "learning from the mesh how the face moves")
     for parameter in rates:
         parameter.grad = None
 

@@ -105,9 +105,18 @@ def test_talkers_are_taught_once(
     model = method.create(subject, seeds, {}, 0)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
 
-    told = {step: model.begin_step(step, N_STEPS) for step in range(N_STEPS)}
+    heard: list[float] = []
+
+    def listen(fraction: float, message: str) -> None:
+        assert "mesh" in message
+        heard.append(fraction)
+
+    told = {step: model.begin_step(step, N_STEPS, listen) for step in range(N_STEPS)}
 
     (at,) = (step for step, names in told.items() if names)
+    assert heard
+    assert sorted(heard) == heard
+    assert max(heard) < 1
     assert round(begins * N_STEPS) == at
     changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert changed

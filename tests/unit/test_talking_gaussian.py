@@ -15,7 +15,7 @@ from shared.avatar_methods.talking_gaussian import (
     STATIC_STAGE,
     TORSO,
     TalkingGaussian,
-    part_of,
+    branch_of,
 )
 from shared.talker_parts.planar_grids import PlanarGrids, resolutions
 from tests.tracked_person import make_seeds, make_subject
@@ -106,7 +106,7 @@ def test_grids_interpolate_between_their_corners() -> None:
 
 def test_layers_are_face_mouth_and_torso(model: TalkingGaussian) -> None:
     """One after the other they are the stored rows."""
-    parts = part_of(model.labels, has_mouth=True)
+    parts = branch_of(model.labels, has_mouth=True)
 
     layers = model.pose(model.training_condition(0))
 
@@ -179,7 +179,7 @@ def test_stages_follow_each_other(model: TalkingGaussian) -> None:
     assert has_gradient(model, "colors")
     opacity = model.opacity_logits.grad
     assert opacity is not None
-    is_face = part_of(model.labels, has_mouth=True) == FACE
+    is_face = branch_of(model.labels, has_mouth=True) == FACE
     assert bool((opacity[is_face] != 0).all())
     assert 0 == opacity[~is_face].abs().max()
     for name in ("rest", "quats", "log_scales", "face_field", "mouth_field"):
