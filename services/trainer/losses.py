@@ -19,9 +19,11 @@ LIP_MARGIN = 0.15
 DEPTH_UNIT = 0.25
 """Of the head's distance: there 2 sigmoid(depth) - 1 is 0.96 (KU GaussianTalker's depth term
 expects depths of some units where a head is)."""
-BACKDROPS = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 1.0))
-"""What parts are drawn on apart, frame by frame: colours that nobody has. TalkingGaussian takes
-green alone; then Gaussians turn green where they should be clear."""
+BACKDROP_SHIFTS = ((-1 / 3, 2 / 3, -1 / 3), (-1 / 3, -1 / 3, 2 / 3), (2 / 3, -1 / 3, -1 / 3))
+"""What parts are drawn on apart, frame by frame: the mouth's own colour, shifted to one that nobody
+has. The shifts' sum is zero: what shines through a lip's edge is then, on average, what will be
+behind it. TalkingGaussian takes green alone, and Gaussians turn green where they should be clear;
+before other pure colours the lips got a bright rim."""
 MIN_MOUTH_PIXELS = 20
 """Of a whole picture; with fewer a frame tells nothing of the mouth (TalkingGaussian)."""
 
@@ -77,6 +79,17 @@ def picture_loss(
     return loss
 
 
+def choose_backdrop(
+    target: Tensor,  # [H, W, 6] of FrameCache
+    lips: Square,
+    frame: int,
+) -> Tensor:
+    """What a frame's parts are drawn on: its mouth's colour, or its lips', shifted. [3]"""
+    colors, is_mouth = target[..., :3], target[..., MOUTH].round() > 0
+    shown = colors[is_mouth] if bool(is_mouth.any()) else lips.of(colors).flatten(0, 1)
+    return shown.mean(0) + torch.tensor(BACKDROP_SHIFTS[frame % len(BACKDROP_SHIFTS)])
+
+
 def part_loss(
     studio: Studio,
     layers: Layers,
@@ -90,9 +103,13 @@ def part_loss(
     shrink = studio.subject.crop_size // target.shape[0]
     shown = tuple(layers[place] for place in part.layers)
     mouth = target[..., MOUTH, None].round()  # [H, W, 1]
-    backdrop = torch.tensor(BACKDROPS[frame % len(BACKDROPS)])
+    backdrop = choose_backdrop(target, lips, frame)
     if part.region == "face":
-        behind = mouth * backdrop + (1 - mouth) * studio.backgrounds[shrink]
+        # Behind the lips, too, or their edge would take its colour before the plate.
+        near = torch.zeros_like(mouth)
+        lips.of(near).copy_(lips.of(target[..., INSIDE, None]))
+        near = torch.maximum(near, mouth)
+        behind = near * backdrop + (1 - near) * studio.backgrounds[shrink]
         drawn = studio.draw_over(shown, behind, shrink).colors
         wanted = (mouth * backdrop + (1 - mouth) * target[..., :3]).contiguous()
         error = (drawn - wanted).abs().mean() + part.ssim * (1 - ssim(drawn, wanted))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from services.trainer.losses import BACKDROPS, MIN_MOUTH_PIXELS, Square, part_loss, picture_loss
+from services.trainer.losses import (
+    BACKDROP_SHIFTS,
+    MIN_MOUTH_PIXELS,
+    Square,
+    choose_backdrop,
+    part_loss,
+    picture_loss,
+)
 from services.trainer.options import TrainOptions
 from services.trainer.studio import Studio
 from services.trainer.subject import tracked_performance
@@ -224,12 +231,51 @@ def test_a_face_of_the_backdrop_s_colour_is_found_out() -> None:
     target = torch.zeros(side, side, 6)
     target[..., 5] = 1
     part = PartLoss("face", layers=(0,), until=1.0)
-    layers = (make_dot(BACKDROPS[0]),)
+    layers = (make_dot(BACKDROP_SHIFTS[0]),)
 
     costs = [
         part_loss(studio, layers, target, part, Square(12, 12, 40), frame=frame).item()
-        for frame in range(len(BACKDROPS))
+        for frame in range(len(BACKDROP_SHIFTS))
     ]
 
     assert 0 == pytest.approx(costs[0], abs=1e-4)
     assert min(costs[1:]) > 0.01
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_backdrops_are_on_average_what_the_mouth_shows(*, is_open: bool) -> None:
+    """So the edge of a lip takes the colour that it has before the mouth."""
+    side = FAKE_CROP_SIZE
+    target = torch.zeros(side, side, 6)
+    target[30:34, 30:34, :3] = torch.tensor([0.5, 0.2, 0.3])
+    target[30:34, 30:34, 5] = float(is_open)
+    lips = Square(30, 30, 4)
+
+    backdrops = [choose_backdrop(target, lips, frame) for frame in range(len(BACKDROP_SHIFTS))]
+
+    assert (torch.stack(backdrops).mean(0) - torch.tensor([0.5, 0.2, 0.3])).abs().max() < 1e-6
+    assert torch.cdist(torch.stack(backdrops), target[30, 30, None, :3]).min() > 0.5
+
+
+def test_no_plate_shines_through_a_lip_s_edge() -> None:
+    """Behind the lips is the backdrop, beyond the mouth's outline too."""
+    side = FAKE_CROP_SIZE
+    target = torch.zeros(side, side, 6)
+    target[..., 3] = 1
+    target[30:34, 30:34, 5] = 1
+    part, lips = PartLoss("face", layers=(0,), until=1.0), Square(0, 0, side)
+    plates = (torch.zeros(side, side, 3), torch.ones(side, side, 3))
+
+    costs = [
+        part_loss(
+            Studio(cpu, fake_subject(), {1: plate}),
+            (make_dot((1.0, 0.5, 0.5)),),
+            target,
+            part,
+            lips,
+            frame=0,
+        ).item()
+        for plate in plates
+    ]
+
+    assert costs[0] == costs[1]
