@@ -125,6 +125,12 @@ class SurfelTalker(DeformingCloud):
         code = self.frame_code.frozen() if is_frozen else self.frame_code.of(frame)
         return torch.cat([self.training_place(frame), heard, performance.upper_face[frame], code])
 
+    def lesson_conditions(self) -> tuple[Tensor, int]:
+        """Each with its own code, so that lips learn to take no notice of it."""
+        conditions, _ = super().lesson_conditions()
+        codes = [self.frame_code.of(frame) for frame in range(len(conditions))]
+        return torch.cat([conditions[:, :-N_CODE], torch.stack(codes)], 1), N_CODE
+
     def begin_step(self, step: int, n_steps: int, progress: Progress = silent) -> tuple[str, ...]:
         """The coarse stage is static, the mesh teaches motion, the last has one frame code."""
         self._done = step / n_steps

@@ -83,6 +83,10 @@ class DeformingCloud(CanonicalCloud):
         """All that is known of each frame, places first; the method's part. -> [T, C]"""
         raise NotImplementedError
 
+    def lesson_conditions(self) -> tuple[Tensor, int]:
+        """Conditions of the training frames, and how many numbers at their end name the frame."""
+        return self.condition(self.subject.training_performance), 0
+
     def pose(self, condition: Tensor) -> Layers:
         """Posed Gaussians of one frame, one layer."""
         features, raw = self._canonical()
@@ -117,7 +121,7 @@ class DeformingCloud(CanonicalCloud):
             if name not in self.cloud_rates() and not name.startswith(("hearing.", "frame_code."))
         }
         with torch.no_grad():
-            conditions = self.condition(self.subject.training_performance)
+            conditions, n_names = self.lesson_conditions()
             rest = self.rest.detach()[moving]
             looks = self._looks(rest)
         skin = bind_to_skin(self.subject, rest, self.labels[moving])
@@ -131,7 +135,9 @@ class DeformingCloud(CanonicalCloud):
             return KEPT_WEIGHT * (self._looks(rest[rows]) - looks[rows]).square().mean()
 
         rates = dict.fromkeys(chosen.values(), 1.0)
-        teach_motion(skin, conditions, move, rates, n_steps, progress=progress, keep=keep)
+        teach_motion(
+            skin, conditions, move, rates, n_steps, n_names=n_names, progress=progress, keep=keep
+        )
         return tuple(chosen)
 
     def _looks(self, places: Tensor) -> Tensor:

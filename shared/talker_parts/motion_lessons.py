@@ -105,12 +105,14 @@ def teach_motion(
     rates: Mapping[nn.Parameter, float],
     n_steps: int,
     *,
+    n_names: int = 0,
     progress: Progress = silent,
     keep: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
     """Train some networks until ``move`` goes with the skin.
 
-    Head pose is another frame's in every lesson: it names the frame, but moves no lips.
+    Head pose is another frame's in every lesson: it names the frame, but moves no lips; so do codes
+    of the frame itself.
 
     Args:
         skin: What moves the Gaussians.
@@ -118,19 +120,21 @@ def teach_motion(
         move: The networks.
         rates: Their parameters, each with its share of RATE.
         n_steps: Lessons.
+        n_names: Numbers at the end of a condition that only name the frame.
         progress: Told now and then.
         keep: What must not change meanwhile, as a penalty of some rows.
     """
     optimizer = torch.optim.Adam([{"params": [each]} for each in rates])
     generator = torch.Generator().manual_seed(n_steps)
-    n_frames, n_known = len(conditions), conditions.shape[1] - N_PLACE
-    noise = KNOWN_NOISE * conditions[:, N_PLACE:].std(0)
+    n_frames, n_known = len(conditions), conditions.shape[1] - N_PLACE - n_names
+    place, known, names = conditions.split((N_PLACE, n_known, n_names), 1)
+    noise = KNOWN_NOISE * known.std(0)
     lively, unit = _lively(skin), torch.tensor(UNIT_M)
     with one_thread():
         for step in range(n_steps):
             frames, others = torch.randint(n_frames, (2, N_FRAMES), generator=generator)
             heard = torch.randn(N_FRAMES, n_known, generator=generator)
-            known = conditions[frames, N_PLACE:] + noise * heard
+            lesson = torch.cat([place[others], known[frames] + noise * heard, names[others]], 1)
             half = N_ROWS // 2
             rows = torch.cat(
                 [
@@ -138,7 +142,7 @@ def teach_motion(
                     lively[torch.randint(len(lively), (half,), generator=generator)],
                 ]
             )
-            moved = move(torch.cat([conditions[others, :N_PLACE], known], 1), rows)
+            moved = move(lesson, rows)
             aims = torch.stack([skin.at(int(frame), rows) for frame in frames])
             loss = ((moved - aims) / unit).square().mean()
             if keep is not None:

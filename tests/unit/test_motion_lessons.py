@@ -89,6 +89,26 @@ def test_lessons_are_learned(subject: Subject) -> None:
     assert table.grad is None
 
 
+def test_names_of_frames_come_from_others(subject: Subject) -> None:
+    """What only names a frame says nothing in a lesson, as head pose does not."""
+    skin, _ = bind_middles(subject, "lips")
+    n_frames = len(subject.training_pose.expr)
+    count = torch.arange(float(n_frames))[:, None]
+    conditions = torch.cat([count.expand(-1, 15), torch.zeros(n_frames, 1), count], 1)
+    scale = torch.nn.Parameter(torch.zeros(()))
+    told: list[Tensor] = []
+
+    def move(several: Tensor, rows: Tensor) -> Tensor:
+        told.append(several)
+        return scale * torch.ones(len(several), len(rows), 3)
+
+    teach_motion(skin, conditions, move, {scale: 1.0}, 3, n_names=1)
+
+    for lesson in told:
+        assert torch.equal(lesson[:, 0], lesson[:, -1])
+        assert not lesson[:, 15].any()
+
+
 @pytest.mark.parametrize(
     ("method", "begins"),
     [

@@ -131,6 +131,17 @@ def test_the_frame_s_code_is_frozen_at_last(model: SurfelTalker) -> None:
     assert torch.equal(late[0].expand(len(spoken), -1), spoken[:, -N_CODE:])
 
 
+def test_lessons_show_every_frame_s_code(model: SurfelTalker) -> None:
+    """As names only: what comes before them is as ever."""
+    conditions, n_names = model.lesson_conditions()
+
+    assert N_CODE == n_names
+    plain = model.condition(make_subject().training_performance)
+    assert torch.equal(plain[:, :-N_CODE], conditions[:, :-N_CODE])
+    for frame in (0, 9):
+        assert torch.equal(model.frame_code.of(frame), conditions[frame, -N_CODE:])
+
+
 def test_codes_are_learned_sung_or_silent() -> None:
     """A learned code is a parameter, sinusoids repeat by seed, none is zero."""
     learned, sung, silent = (FrameCode(kind, 50) for kind in ("learned", "sinusoid", "none"))
