@@ -55,6 +55,8 @@ class PartLoss(NamedTuple):
     """Structural dissimilarity beside the mean absolute difference (TalkingGaussian)."""
     alpha: float = 1e-3
     """What covers pixels of another part (TalkingGaussian)."""
+    holes: float = 0.1
+    """What the face leaves uncovered: the plate must not paint a lash."""
 
 
 class SurfaceWeights(NamedTuple):

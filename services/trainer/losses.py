@@ -110,10 +110,12 @@ def part_loss(
         lips.of(near).copy_(lips.of(target[..., INSIDE, None]))
         near = torch.maximum(near, mouth)
         behind = near * backdrop + (1 - near) * studio.backgrounds[shrink]
-        drawn = studio.draw_over(shown, behind, shrink).colors
+        drawn = studio.draw_over(shown, behind, shrink)
+        colors = drawn.colors
         wanted = (mouth * backdrop + (1 - mouth) * target[..., :3]).contiguous()
-        error = (drawn - wanted).abs().mean() + part.ssim * (1 - ssim(drawn, wanted))
-        return part.weight * error
+        error = (colors - wanted).abs().mean() + part.ssim * (1 - ssim(colors, wanted))
+        holes = (target[..., INSIDE] * (1 - mouth[..., 0]) * (1 - drawn.alpha)).mean()
+        return part.weight * (error + part.holes * holes)
     if float(mouth.sum()) * shrink**2 < MIN_MOUTH_PIXELS:
         return torch.zeros(())
     before = studio.draw_over(shown, backdrop, shrink)

@@ -257,13 +257,33 @@ def test_backdrops_are_on_average_what_the_mouth_shows(*, is_open: bool) -> None
     assert torch.cdist(torch.stack(backdrops), target[30, 30, None, :3]).min() > 0.5
 
 
+def test_a_plate_of_the_right_colour_is_no_face() -> None:
+    """Where the face lets it shine through, the picture is right and yet not."""
+    side = FAKE_CROP_SIZE
+    studio = Studio(cpu, fake_subject(), {1: torch.zeros(side, side, 3)})
+    target = torch.zeros(side, side, 6)
+    part = PartLoss("face", layers=(0,), until=1.0)
+    nothing = Gaussians(*(values[:0] for values in make_dot((0.0, 0.0, 0.0))))
+    lips = Square(0, 0, 4)
+
+    free = part_loss(studio, (nothing,), target, part, lips, frame=0).item()
+    target[20:40, 20:40, 3] = 1
+    caught = part_loss(studio, (nothing,), target, part, lips, frame=0).item()
+    target[20:40, 20:40, 5] = 1
+    mouth = part_loss(studio, (nothing,), target, part, lips, frame=0).item()
+
+    assert 0 == pytest.approx(free, abs=1e-6)
+    assert part.holes * 20 * 20 / side**2 == pytest.approx(caught)
+    assert 0 == pytest.approx(mouth, abs=1e-6)
+
+
 def test_no_plate_shines_through_a_lip_s_edge() -> None:
     """Behind the lips is the backdrop, beyond the mouth's outline too."""
     side = FAKE_CROP_SIZE
     target = torch.zeros(side, side, 6)
     target[..., 3] = 1
     target[30:34, 30:34, 5] = 1
-    part, lips = PartLoss("face", layers=(0,), until=1.0), Square(0, 0, side)
+    part, lips = PartLoss("face", layers=(0,), until=1.0, holes=0.0), Square(0, 0, side)
     plates = (torch.zeros(side, side, 3), torch.ones(side, side, 3))
 
     costs = [
