@@ -5,15 +5,13 @@ grids, region attention, face and inside-mouth branches learned apart before gre
 mouths and closed eyes drawn through sliding windows, a fuse stage that trains colours only, face
 over mouth over torso over background. Departures:
 
-- The torso is a layer of Gaussians that follows the head by a rule (``talker_parts.cloud``), not
-  the captured frame's.
+- The torso is a layer that follows the head by a rule (``talker_parts.cloud``), not the capture's.
 - Gaussians start from pixels of training frames, the inside of the mouth from those that show it.
 - RGB instead of spherical harmonics of degree 2: one frontal camera.
 - Both branches are learned in the same steps: they share no parameter. Each has its own hearing.
 - Five brow units for AU 1, 4, 5, 6, 7, the blinks for AU45; features of any audio encoder, heard by
   networks that are taught the tracked lips first (``talker_parts.listening``).
-- Parts are learned before three colours in turn whose mean is the mouth's own: before green alone,
-  Gaussians at the lips' edge turn green, which the source then has to prune.
+- Parts are learned before three colours whose mean is the mouth's own, not before green alone.
 - Region attention is held back on Gaussians of lips and hair, not on pixels.
 - No LPIPS (no weights here); learning rates of the grids and networks are four times the source's,
   since 2,500 steps stand for its 50,000.
